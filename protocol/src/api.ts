@@ -1,0 +1,150 @@
+import { z } from 'zod'
+import { isDigest, type Digest } from './digest.ts'
+import { ERRORS, type ErrorCode } from './error.ts'
+import { SCOPES } from './scope.ts'
+
+/**
+ * The shapes of the native protocol, version 1. The server validates with these schemas and generates its OpenAPI document
+ * from them; the CLI imports the types only. Sizes are bytes, times are ISO 8601 in UTC.
+ */
+export const API_VERSION = 1
+/** The content type of a packed digest list (see `packDigests`). */
+export const DIGESTS_TYPE = 'application/vnd.cairn.digests'
+export const PACK_TYPE = 'application/vnd.cairn.pack'
+/** At most this many digests in one question. */
+export const MAX_DIGESTS = 250_000
+export const MAX_TREE_BYTES = 256 * 1024 * 1024
+
+export const digestSchema = z.string().refine(isDigest, 'not a digest') as unknown as z.ZodType<Digest>
+export const slugSchema = z
+  .string()
+  .regex(/^[a-z0-9][a-z0-9._-]{0,62}$/, 'a project name has 1 to 63 characters of a-z, 0-9, ".", "_" and "-", and starts with a letter or digit')
+export const scopeSchema = z.enum(SCOPES)
+const time = z.string()
+
+/** `GET /dvc/:project/.well-known/cairn`: tells a client that a remote URL is a Cairn server, and where its API is. */
+export const remoteInfo = z.object({
+  server: z.literal('cairn'),
+  version: z.string(),
+  api: z.number().int(),
+  project: slugSchema,
+  /** The base of the project's API, as a path on the same origin: `/api/v1/projects/demo`. */
+  base: z.string(),
+  limits: z.object({
+    packBytes: z.number().int(),
+    packMembers: z.number().int(),
+    memberBytes: z.number().int(),
+    treeBytes: z.number().int(),
+    digests: z.number().int(),
+    /** How many bodies one client should have in flight. */
+    parallel: z.number().int(),
+  }),
+})
+export type RemoteInfo = z.infer<typeof remoteInfo>
+
+/** `POST objects/missing?intent=push|pull&session=ID`; body packed (DIGESTS_TYPE) or this JSON. */
+export const missingRequest = z.object({ digests: z.array(digestSchema).max(MAX_DIGESTS) })
+export const missingAnswer = z.object({ session: z.uuid(), expiresAt: time, missing: z.array(digestSchema) })
+export type MissingAnswer = z.infer<typeof missingAnswer>
+
+/** `POST trees?digest=D&session=ID`; body: the tree's exact bytes, or gzip of them with `Content-Encoding: gzip`. */
+export const treeAnswer = z.object({
+  session: z.uuid(),
+  expiresAt: time,
+  /** True when the closure was complete and the tree is present; else it waits in the session for `commit`. */
+  linked: z.boolean(),
+  missing: z.array(digestSchema),
+})
+export type TreeAnswer = z.infer<typeof treeAnswer>
+
+/** `POST packs?session=ID`; body PACK_TYPE. A refused member does not keep the others out. */
+export const packAnswer = z.object({
+  stored: z.number().int(),
+  exists: z.number().int(),
+  refused: z.array(z.object({ digest: digestSchema, code: z.enum(Object.keys(ERRORS) as [ErrorCode, ...ErrorCode[]]), message: z.string() })),
+})
+export type PackAnswer = z.infer<typeof packAnswer>
+
+/** `PUT objects/:digest?session=ID` and one part of `POST objects`. */
+export const objectAnswer = z.object({ digest: digestSchema, size: z.number().int(), outcome: z.enum(['stored', 'exists']) })
+export type ObjectAnswer = z.infer<typeof objectAnswer>
+export const formAnswer = z.object({ objects: z.array(objectAnswer) })
+
+/** `POST sessions/:id/commit`: links the trees that the session holds. 409 TREE_INCOMPLETE names `data.missing`. */
+export const commitRequest = z.object({ roots: z.array(digestSchema).max(MAX_DIGESTS) })
+export const commitAnswer = z.object({ linked: z.array(digestSchema) })
+export type CommitAnswer = z.infer<typeof commitAnswer>
+
+export const project = z.object({ slug: slugSchema, createdAt: time, objects: z.number().int(), bytes: z.number().int(), damaged: z.number().int() })
+export type Project = z.infer<typeof project>
+export const projectRequest = z.object({ slug: slugSchema })
+export const projectList = z.object({ projects: z.array(project) })
+export const damageList = z.object({ damaged: z.array(z.object({ digest: digestSchema, size: z.number().int(), foundAt: time })) })
+
+export const token = z.object({
+  id: z.uuid(),
+  name: z.string(),
+  /** null: every project. */
+  projects: z.array(slugSchema).nullable(),
+  scopes: z.array(scopeSchema),
+  createdAt: time,
+  expiresAt: time.nullable(),
+  revokedAt: time.nullable(),
+  lastUsedAt: time.nullable(),
+})
+export type Token = z.infer<typeof token>
+export const tokenRequest = z.object({
+  name: z.string().min(1).max(200),
+  projects: z.array(slugSchema).min(1).max(1000).nullable(),
+  scopes: z.array(scopeSchema).min(1),
+  /** Seconds from now; null: never. */
+  expiresIn: z
+    .number()
+    .int()
+    .positive()
+    .max(10 * 366 * 86_400)
+    .nullable(),
+})
+export type TokenRequest = z.infer<typeof tokenRequest>
+/** The secret is shown once, here. */
+export const createdToken = z.object({ token, secret: z.string() })
+export type CreatedToken = z.infer<typeof createdToken>
+export const tokenList = z.object({ tokens: z.array(token) })
+
+/** `GET /api/v1/whoami` */
+export const whoami = z.object({ token, server: z.object({ version: z.string() }) })
+export type Whoami = z.infer<typeof whoami>
+
+export const JOB_STATES = ['queued', 'running', 'done', 'failed'] as const
+export const job = z.object({
+  id: z.string(),
+  type: z.string(),
+  state: z.enum(JOB_STATES),
+  attempt: z.number().int(),
+  createdAt: time,
+  finishedAt: time.nullable(),
+  progress: z.record(z.string(), z.unknown()).nullable(),
+  error: z.string().nullable(),
+})
+export type Job = z.infer<typeof job>
+export const jobRequest = z.object({ type: z.enum(['scrub', 'expire-sessions']) })
+export const jobList = z.object({ jobs: z.array(job) })
+
+export const auditEvent = z.object({
+  id: z.number().int(),
+  at: time,
+  action: z.string(),
+  tokenId: z.string().nullable(),
+  project: z.string().nullable(),
+  detail: z.record(z.string(), z.unknown()),
+})
+export type AuditEvent = z.infer<typeof auditEvent>
+export const auditList = z.object({ events: z.array(auditEvent) })
+
+export const errorBody = z.object({
+  code: z.string(),
+  message: z.string(),
+  hint: z.string().optional(),
+  requestId: z.string().optional(),
+  data: z.record(z.string(), z.unknown()).optional(),
+})

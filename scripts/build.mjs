@@ -1,0 +1,51 @@
+// Bundles the CLI (split by command, and once more as a single file) and the server. Under a second.
+import { build } from 'esbuild'
+import { readFileSync, rmSync } from 'node:fs'
+
+const { version } = JSON.parse(readFileSync('package.json', 'utf8'))
+const shared = {
+  bundle: true,
+  platform: 'node',
+  format: 'esm',
+  target: 'node20',
+  logLevel: 'warning',
+  define: { CAIRN_VERSION: JSON.stringify(version) },
+  banner: { js: "import { createRequire as __createRequire } from 'node:module'; const require = __createRequire(import.meta.url);" },
+}
+
+rmSync('client-cli/dist', { recursive: true, force: true })
+rmSync('server/dist', { recursive: true, force: true })
+await Promise.all([
+  build({
+    ...shared,
+    entryPoints: { cairn: 'client-cli/src/main.ts', 'hash-worker': 'client-cli/src/workspace/hash-worker.ts' },
+    outdir: 'client-cli/dist',
+    outExtension: { '.js': '.mjs' },
+    chunkNames: 'chunks/[name]-[hash]',
+    splitting: true,
+    minifySyntax: true,
+    minifyWhitespace: true,
+  }),
+  build({ ...shared, entryPoints: ['client-cli/src/main.ts'], outfile: 'client-cli/dist/cairn-single.mjs', minifySyntax: true, minifyWhitespace: true }),
+  build({
+    ...shared,
+    target: 'node24',
+    entryPoints: { 'cairn-server': 'server/src/main.ts' },
+    outdir: 'server/dist',
+    outExtension: { '.js': '.mjs' },
+    splitting: true,
+    packages: 'external',
+    sourcemap: true,
+    // The protocol package is ours and is TypeScript, so it is bundled; everything from the registry stays outside.
+    plugins: [
+      {
+        name: 'bundle-protocol',
+        setup(b) {
+          b.onResolve({ filter: /^@cairn\/protocol\// }, ({ path }) => ({
+            path: new URL(`../protocol/src/${path.slice('@cairn/protocol/'.length)}.ts`, import.meta.url).pathname,
+          }))
+        },
+      },
+    ],
+  }),
+])

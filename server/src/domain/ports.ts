@@ -1,0 +1,242 @@
+import type { Readable } from 'node:stream'
+import type { Digest } from '@cairn/protocol/digest'
+import type { Scope } from '@cairn/protocol/scope'
+
+/**
+ * What the domain needs from outside. Adapters implement these; `wire.ts` puts them together; the domain knows no other
+ * way to Postgres, a bucket or a queue. One conformance suite a port stands in test/conformance.
+ */
+
+/** Bytes in order. The consumer stops reading when it throws or returns; a throwing producer means: nothing of this is valid. */
+export type Bytes = AsyncIterable<Uint8Array>
+
+/** Inclusive of `start`, exclusive of `end`, in bytes. */
+export interface ByteRange {
+  start: number
+  end: number
+}
+
+export interface BlobStat {
+  key: string
+  size: number
+  modified: Date
+}
+
+/**
+ * Stored bytes under keys that are never reused. Keys match `[0-9a-z/_-]+`, at most 200 bytes, no `//`, no `/` at an end.
+ */
+export interface BlobStore {
+  /**
+   * Stores the bytes and resolves with their number once they are durable: a crash after that keeps them. When `bytes`
+   * throws, `put` rejects with that error and nothing is visible under `key`, now or later. Never holds the whole.
+   * `size` is a promise the caller makes about the length, where it knows it; a store may use it to choose its way.
+   * @throws CairnError STORAGE_FULL, STORAGE_FAILED
+   */
+  put(key: string, bytes: Bytes, options: { signal: AbortSignal; size?: number | undefined }): Promise<number>
+  /**
+   * Opens a blob or a part of it. The caller consumes or destroys the stream. Destroying early stops the read at the source.
+   * @throws CairnError NOT_FOUND when there is no such key (before the stream is returned), STORAGE_FAILED
+   */
+  get(key: string, options: { range?: ByteRange | undefined; signal: AbortSignal }): Promise<Readable>
+  stat(key: string): Promise<BlobStat | undefined>
+  /** Succeeds also when there is nothing to delete. */
+  delete(keys: readonly string[]): Promise<void>
+  list(prefix: string, signal: AbortSignal): AsyncIterable<BlobStat>
+  /** Removes what uploads left behind that never finished and are older than `before`; returns how many. */
+  removeUnfinished(before: Date, signal: AbortSignal): Promise<number>
+  /** Resolves when the store answers; throws CairnError STORAGE_FAILED with the reason otherwise. */
+  check(signal: AbortSignal): Promise<void>
+}
+
+export interface ProjectRow {
+  id: number
+  slug: string
+  createdAt: Date
+}
+
+/** `live` can be read; `pending` is a tree that waits in a session for its closure; `damaged` no longer hashes to its digest. */
+export type ObjectState = 'live' | 'pending' | 'damaged'
+
+export interface ObjectRow {
+  id: number
+  digest: Digest
+  size: number
+  sha256: Uint8Array
+  state: ObjectState
+  blobId: number
+  key: string
+  /** Where the object starts in its blob, in bytes: 0 for a blob of its own. */
+  offset: number
+  /** Only for trees: a member was lost, so the tree answers "missing" to whoever may write. */
+  broken: boolean
+}
+
+export interface NewObject {
+  digest: Digest
+  size: number
+  /** 32 bytes. */
+  sha256: Uint8Array
+  offset: number
+}
+
+export type LinkOutcome = 'stored' | 'exists' | 'conflict'
+
+export interface NewTree {
+  entries: number
+  /** The sum of the sizes of the tree's files. */
+  bytes: number
+  /** Ids of the member objects, ascending, without doubles. */
+  members: readonly number[]
+}
+
+export interface SessionRow {
+  id: string
+  projectId: number
+  expiresAt: Date
+}
+
+export interface TokenRow {
+  id: string
+  name: string
+  /** null: every project. */
+  projects: readonly string[] | null
+  scopes: readonly Scope[]
+  createdAt: Date
+  expiresAt: Date | null
+  revokedAt: Date | null
+  lastUsedAt: Date | null
+}
+
+export interface AuditRow {
+  id: number
+  at: Date
+  action: string
+  tokenId: string | null
+  project: string | null
+  detail: Record<string, unknown>
+}
+
+export interface Usage {
+  objects: number
+  bytes: number
+  damaged: number
+}
+
+/**
+ * The metadata. Every method is one round trip or one transaction; lists are handled in batches of bounded size by the
+ * adapter. All of it is scoped to a project id: an object of another project is no object at all.
+ */
+export interface Catalog {
+  createProject(slug: string): Promise<ProjectRow | undefined>
+  findProject(slug: string): Promise<ProjectRow | undefined>
+  listProjects(): Promise<ProjectRow[]>
+  usage(projectId: number): Promise<Usage>
+
+  /** Rows in any state, in any order; unknown digests are left out. */
+  findObjects(projectId: number, digests: readonly Digest[]): Promise<ObjectRow[]>
+  /**
+   * Those of `digests` that are not present, in their order. Present: live, and for a tree not broken.
+   * `present` is the other half, as object ids, for the lease.
+   */
+  findMissing(projectId: number, digests: readonly Digest[]): Promise<{ missing: Digest[]; present: number[] }>
+  /**
+   * Adds one blob and the objects in it, in one transaction. For each object, in order: `stored` (new, or its damaged row now
+   * points here, or was pending), `exists` (a live row with the same sha256 stands), `conflict` (a row with another sha256;
+   * it stays as it is). A blob that gained no object is put into the trash in the same transaction.
+   * `state: 'pending'` is for trees whose closure is not complete yet; a live row is never made pending.
+   */
+  linkBlob(
+    projectId: number,
+    blob: { key: string; size: number; kind: 'single' | 'pack' },
+    objects: readonly NewObject[],
+    options?: { state?: 'live' | 'pending' },
+  ): Promise<LinkOutcome[]>
+  /** Makes a pending tree live (or a broken one whole), with its members, if all members are live; false if one is not. */
+  linkTree(projectId: number, digest: Digest, tree: NewTree): Promise<boolean>
+  /** Marks objects damaged and every tree that holds one of them broken. Returns the broken trees. */
+  markDamaged(projectId: number, objectIds: readonly number[]): Promise<Digest[]>
+  /** Makes broken trees whole again whose members are all live by now. Called after damaged objects were stored anew. */
+  mendTrees(projectId: number): Promise<Digest[]>
+  listDamaged(projectId: number): Promise<Array<{ digest: Digest; size: number; foundAt: Date }>>
+
+  /** Blobs by id after `afterId` with their objects, least recently verified first is not required: ascending id, for scrub. */
+  listBlobs(afterId: number, limit: number): Promise<Array<{ id: number; projectId: number; key: string; size: number; objects: ObjectRow[] }>>
+  markVerified(blobIds: readonly number[]): Promise<void>
+
+  openSession(projectId: number, tokenId: string, intent: 'push' | 'pull', lifetimeSeconds: number): Promise<SessionRow>
+  /** Extends a session of this project; undefined when there is none or it has expired. */
+  renewSession(projectId: number, sessionId: string, lifetimeSeconds: number): Promise<SessionRow | undefined>
+  /** One row for the whole batch: what this session was told is present. */
+  addLease(sessionId: string, objectIds: readonly number[]): Promise<void>
+  closeSession(sessionId: string): Promise<void>
+  /** Deletes expired sessions with their leases and the pending trees that no session waits for; their blobs go to the trash. */
+  expireSessions(): Promise<{ sessions: number; trees: number }>
+  /** Blobs whose bytes may be deleted now: in the trash for at least `olderThanSeconds`. */
+  listTrash(olderThanSeconds: number, limit: number): Promise<Array<{ id: number; key: string }>>
+  removeTrash(ids: readonly number[]): Promise<void>
+
+  createToken(token: Omit<TokenRow, 'createdAt' | 'revokedAt' | 'lastUsedAt'>): Promise<TokenRow>
+  findToken(id: string): Promise<TokenRow | undefined>
+  listTokens(): Promise<TokenRow[]>
+  /** Also tells every replica (NOTIFY); false when there is no such token. */
+  revokeToken(id: string): Promise<boolean>
+  /** At most once a minute a token: a hint for its owner, not an audit. */
+  touchTokens(ids: readonly string[]): Promise<void>
+  /** The HMAC key that signs tokens, made at first use and the same for all replicas. */
+  signingKey(): Promise<Uint8Array>
+
+  audit(event: { action: string; tokenId?: string | undefined; project?: string | undefined; detail?: Record<string, unknown> }): Promise<void>
+  listAudit(options: { limit: number; before?: number | undefined }): Promise<AuditRow[]>
+
+  /** Calls back with the ids of revoked tokens as other replicas tell them; reconnects by itself. Ends when the signal aborts. */
+  watchRevocations(onRevoked: (tokenId: string) => void, signal: AbortSignal): Promise<void>
+  check(signal: AbortSignal): Promise<void>
+}
+
+export type JobType = 'scrub' | 'expire-sessions'
+
+export interface JobRow {
+  id: string
+  type: JobType
+  payload: Record<string, unknown>
+  state: 'queued' | 'running' | 'done' | 'failed'
+  attempt: number
+  createdAt: Date
+  finishedAt: Date | null
+  progress: Record<string, unknown> | null
+  error: string | null
+}
+
+export interface JobContext {
+  job: JobRow
+  /** Aborts when the runner stops or the lease was lost: stop soon, the job will run again. */
+  signal: AbortSignal
+  /** Stores progress and renews the lease. */
+  progress(value: Record<string, unknown>): Promise<void>
+}
+
+export type JobHandler = (context: JobContext) => Promise<void>
+
+/**
+ * At-least-once jobs. A row in `job` is the record, whoever carries it. A handler may run twice and must be idempotent.
+ */
+export interface JobQueue {
+  /**
+   * Adds a job to run at `runAt` or at once. While a job of the same type and key is queued or running, no second one is
+   * added and the standing one's id is returned.
+   */
+  enqueue(type: JobType, options?: { key?: string; payload?: Record<string, unknown>; runAt?: Date; maxAttempts?: number }): Promise<string>
+  /**
+   * Runs jobs until the signal aborts, then waits for those in hand. A job whose handler throws is tried again after a
+   * growing pause until `maxAttempts` (default 5), then it is `failed`. One whose worker died is taken over when its lease
+   * (default 30 s) has lapsed.
+   */
+  run(handlers: Readonly<Record<JobType, JobHandler>>, options: { concurrency: number; signal: AbortSignal }): Promise<void>
+  find(id: string): Promise<JobRow | undefined>
+  list(limit: number): Promise<JobRow[]>
+  close(): Promise<void>
+}
+
+export interface Clock {
+  now(): Date
+}

@@ -1,0 +1,15 @@
+import { defineConfig } from 'vitest/config'
+
+// Unit tests stand beside pure logic; everything that starts a process or a database is under test/.
+// The suites that need a real Postgres, S3, Redis, dvc or Chromium are named *.real.test.ts and run by `npm run test:real`.
+export default defineConfig({
+  test: {
+    include: ['protocol/src/**/*.test.ts', 'server/src/**/*.test.ts', 'client-cli/src/**/*.test.ts', 'test/**/*.test.ts'],
+    exclude: ['**/node_modules/**', '**/*.real.test.ts'],
+    testTimeout: 30_000,
+    hookTimeout: 60_000,
+    pool: 'forks',
+    maxWorkers: 2,
+    passWithNoTests: false,
+  },
+})

@@ -1,0 +1,14 @@
+import { defineConfig } from 'vitest/config'
+
+/** The slow suites, against the real parts that scripts/real-parts.mjs installs and starts. One file at a time: they share two cores. */
+export default defineConfig({
+  test: {
+    include: ['test/**/*.real.test.ts'],
+    testTimeout: 600_000,
+    hookTimeout: 600_000,
+    pool: 'forks',
+    maxWorkers: 1,
+    fileParallelism: false,
+    passWithNoTests: false,
+  },
+})
