@@ -1,6 +1,6 @@
 import type { Digest } from '@cairn/protocol/digest'
 import type { TreeEntry } from '@cairn/protocol/tree'
-import type { ObjectSink } from "../cache/object-sink.ts"
+import type { ObjectSink } from './object-sink.ts'
 
 /**
  * The local object store, in dvc's layout: `<dir>/files/md5/ab/cdef…` and `<dir>/ab/cdef…` for legacy objects. Objects are
@@ -25,8 +25,6 @@ export interface ObjectCache extends ObjectSink {
   storeTree(entries: readonly TreeEntry[], options?: { legacy?: boolean }): Digest
   /** Stores the bytes of a workspace file whose digest is known from hashing it; re-checks that the file did not change meanwhile. */
   storeFile(digest: Digest, path: string, how: 'copy' | 'hardlink' | 'reflink'): void
-  store(digest: Digest, bytes: Uint8Array): void
-  storeStream(digest: Digest, bytes: AsyncIterable<Uint8Array>, signal: AbortSignal): Promise<number>
   /** Writes out what is remembered of the objects' stats. */
   close(): void
 }

@@ -1,5 +1,6 @@
 import type { Digest } from '@cairn/protocol/digest'
 import type { TreeEntry } from '@cairn/protocol/tree'
+import type { ObjectSink } from '../cache/object-sink.ts'
 import type { Report } from '../report/event.ts'
 
 /** Cached bytes that a push reads. `path` is an absolute file. */
@@ -29,15 +30,6 @@ export interface PushResult {
   pushed: number
   bytes: number
   requests: number
-}
-
-/** Where fetched bytes go. Nothing is visible in the cache before it was verified. */
-export interface ObjectSink {
-  has(digest: Digest): boolean
-  /** Small objects: verifies, then stores. @throws CairnError DIGEST_MISMATCH */
-  store(digest: Digest, bytes: Uint8Array): void
-  /** Large objects: verifies while streaming, then stores. @throws CairnError DIGEST_MISMATCH */
-  storeStream(digest: Digest, bytes: AsyncIterable<Uint8Array>, signal: AbortSignal): Promise<number>
 }
 
 /**

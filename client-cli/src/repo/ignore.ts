@@ -1,0 +1,5 @@
+/** `.dvcignore`: which paths DVC does not see. */
+export interface Ignore {
+  /** Root-relative path with `/`. A path below an ignored folder is ignored. Built in: `.git`, `.hg`, `.dvc`. */
+  ignores(path: string, isDirectory: boolean): boolean
+}
