@@ -14,7 +14,7 @@ const tasks = {
   build: [['scripts/build.mjs']],
   start: [['scripts/build.mjs'], ['server/dist/cairn-server.mjs', 'serve']],
   test: [['scripts/build.mjs'], ['node_modules/vitest/vitest.mjs', 'run']],
-  'test:real': [['scripts/build.mjs'], ['scripts/real-parts.mjs'], ['node_modules/vitest/vitest.mjs', 'run', '--config', 'vitest.real.config.ts']],
+  'test:real': [['scripts/build.mjs'], ['scripts/test-real.mjs']],
   walkthrough: [['scripts/build.mjs'], ['test/e2e/walkthrough.ts']],
   bench: [['scripts/build.mjs'], ['bench/main.ts']],
   lint: [['scripts/lint.mjs']],
