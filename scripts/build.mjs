@@ -10,7 +10,9 @@ const shared = {
   target: 'node20',
   logLevel: 'warning',
   define: { CAIRN_VERSION: JSON.stringify(version) },
-  banner: { js: "import { createRequire as __createRequire } from 'node:module'; const require = __createRequire(import.meta.url);" },
+  banner: {
+    js: "import { createRequire as __createRequire } from 'node:module'; const require = __createRequire(import.meta.url);",
+  },
 }
 
 rmSync('client-cli/dist', { recursive: true, force: true })
@@ -26,7 +28,13 @@ await Promise.all([
     minifySyntax: true,
     minifyWhitespace: true,
   }),
-  build({ ...shared, entryPoints: ['client-cli/src/main.ts'], outfile: 'client-cli/dist/cairn-single.mjs', minifySyntax: true, minifyWhitespace: true }),
+  build({
+    ...shared,
+    entryPoints: ['client-cli/src/main.ts'],
+    outfile: 'client-cli/dist/cairn-single.mjs',
+    minifySyntax: true,
+    minifyWhitespace: true,
+  }),
   build({
     ...shared,
     target: 'node24',

@@ -1,9 +1,31 @@
 // PostgreSQL on a TCP port of its own: the system's, else Debian's package, else the binaries that npm brought.
 import { randomBytes } from 'node:crypto'
-import { chownSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import {
+  chownSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs'
 import os from 'node:os'
 import path from 'node:path'
-import { aptInstall, findService, freePort, isRoot, PARTS, ROOT, runProgram, say, startService, stopService, which } from './service.mjs'
+import {
+  aptInstall,
+  findService,
+  freePort,
+  isRoot,
+  PARTS,
+  ROOT,
+  runProgram,
+  say,
+  startService,
+  stopService,
+  which,
+} from './service.mjs'
 
 const DATA = path.join(PARTS, 'postgres')
 
@@ -30,7 +52,13 @@ async function launch() {
   const [file, ...args] = [...prefix, ...initdb, '--no-sync', '--encoding=UTF8', '--locale=C']
   runProgram(file, args)
   rmSync(passwordFile)
-  const settings = { listen_addresses: '127.0.0.1', port, unix_socket_directories: '', max_connections: 200, shared_buffers: '64MB' }
+  const settings = {
+    listen_addresses: '127.0.0.1',
+    port,
+    unix_socket_directories: '',
+    max_connections: 200,
+    shared_buffers: '64MB',
+  }
   const flags = Object.entries(settings).flatMap(([name, value]) => ['-c', `${name}=${value}`])
   const command = [...prefix, path.join(bin, 'postgres'), '-D', data, ...flags]
   return await startService('postgres', command, { port, mark: data, settings: { password } })

@@ -96,7 +96,14 @@ function fetchS3Proxy() {
   const maven = which('mvn')
   if (!maven) throw new Error('there is neither Go nor Maven to get an S3 server with; install one of them')
   say('fetching s3proxy …')
-  runProgram(maven, ['-q', '-B', `-Dmaven.repo.local=${CACHE}/maven`, 'dependency:get', `-Dartifact=${S3PROXY}`, '-Dtransitive=false'])
+  runProgram(maven, [
+    '-q',
+    '-B',
+    `-Dmaven.repo.local=${CACHE}/maven`,
+    'dependency:get',
+    `-Dartifact=${S3PROXY}`,
+    '-Dtransitive=false',
+  ])
   return jar
 }
 

@@ -91,7 +91,9 @@ export async function startService(name, [file, ...args], { port, mark, env = {}
   const log = openSync(logFile, 'w')
   const child = spawn(file, args, { cwd: PARTS, detached: true, stdio: ['ignore', log, log], env: { ...process.env, ...env } })
   closeSync(log)
-  const ended = new Promise((resolve) => child.once('error', resolve).once('exit', (code) => resolve(new Error(`it ended with ${code}`))))
+  const ended = new Promise((resolve) =>
+    child.once('error', resolve).once('exit', (code) => resolve(new Error(`it ended with ${code}`))),
+  )
   let failure
   void ended.then((error) => (failure = error))
   for (let tries = 0; tries < 600 && !failure; tries++) {
@@ -104,7 +106,9 @@ export async function startService(name, [file, ...args], { port, mark, env = {}
     await pause(100)
   }
   if (!failure) child.kill('SIGKILL')
-  throw new Error(`${name} did not start: ${failure?.message ?? 'no answer in 60 s'}\n${readFileSync(logFile, 'utf8').slice(-2000)}`)
+  throw new Error(
+    `${name} did not start: ${failure?.message ?? 'no answer in 60 s'}\n${readFileSync(logFile, 'utf8').slice(-2000)}`,
+  )
 }
 
 /** Stops a service that was started here, and waits until it is gone. */

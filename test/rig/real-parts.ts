@@ -14,7 +14,8 @@ export interface RealParts {
 
 export function realParts(): RealParts {
   const file = path.join(ROOT, '.cache/real-parts/env.json')
-  if (!existsSync(file)) throw new Error('The real parts do not run: run npm run test:real, or start them with node scripts/real-parts.mjs')
+  if (!existsSync(file))
+    throw new Error('The real parts do not run: run npm run test:real, or start them with node scripts/real-parts.mjs')
   const env = JSON.parse(readFileSync(file, 'utf8')) as Record<string, string | undefined>
   const setting = (name: string): string => {
     const value = env[name]
