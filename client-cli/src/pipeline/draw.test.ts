@@ -19,7 +19,7 @@ describe('a picture of pipelines', () => {
   test('stands a chain of boxes one below the other, with an upright line between them', () => {
     const graph = buildGraph(stages.slice(0, 2))
     expect(drawAscii(picturesOf(graph, new Set(graph.stages), 'stages'))).toBe(
-      [' +----------+', ' | load.dvc |', ' +----------+', '       *', '       *', '+-----------+', '| train.dvc |', '+-----------+'].join('\n'),
+      [' +----------+', ' | load.dvc |', ' +----------+', '      *', '      *', '+-----------+', '| train.dvc |', '+-----------+'].join('\n'),
     )
   })
 
