@@ -1,19 +1,14 @@
 import { z } from 'zod'
 import { isDigest, type Digest } from './digest.ts'
 import { ERRORS, type ErrorCode } from './error.ts'
+import { MAX_DIGESTS } from './limits.ts'
 import { SCOPES } from './scope.ts'
 
 /**
  * The shapes of the native protocol, version 1. The server validates with these schemas and generates its OpenAPI document
  * from them; the CLI imports the types only. Sizes are bytes, times are ISO 8601 in UTC.
  */
-export const API_VERSION = 1
-/** The content type of a packed digest list (see `packDigests`). */
-export const DIGESTS_TYPE = 'application/vnd.cairn.digests'
-export const PACK_TYPE = 'application/vnd.cairn.pack'
-/** At most this many digests in one question. */
-export const MAX_DIGESTS = 250_000
-export const MAX_TREE_BYTES = 256 * 1024 * 1024
+export { API_VERSION, DIGESTS_TYPE, MAX_DIGESTS, MAX_TREE_BYTES, PACK_TYPE } from './limits.ts'
 
 export const digestSchema = z.string().refine(isDigest, 'not a digest') as unknown as z.ZodType<Digest>
 export const slugSchema = z

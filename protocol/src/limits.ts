@@ -1,0 +1,10 @@
+/** The native protocol's constants, apart from its schemas: the CLI needs them and does not load a validator. */
+export const API_VERSION = 1
+/** The content type of a packed digest list (see `packDigests`). */
+export const DIGESTS_TYPE = 'application/vnd.cairn.digests'
+export const PACK_TYPE = 'application/vnd.cairn.pack'
+/** Names the session of an answer whose body is a packed digest list. */
+export const SESSION_HEADER = 'cairn-session'
+/** At most this many digests in one question. */
+export const MAX_DIGESTS = 250_000
+export const MAX_TREE_BYTES = 256 * 1024 * 1024
