@@ -1,0 +1,74 @@
+import { parse as parseToml } from 'smol-toml'
+import { CairnError } from '@cairn/protocol/error'
+import { compareCodePoints } from '@cairn/protocol/tree'
+import { float, int } from './python-value.ts'
+import type { ParamsDep } from './stage.ts'
+import { mappingOf } from './staleness.ts'
+import { plainValue, readYaml } from './yaml-read.ts'
+
+/** Tracked key to value, in the order of the keys as tracked; a whole file gives its top-level keys, sorted. Keys it lacks are absent. */
+export type ParamValues = ReadonlyMap<string, unknown>
+
+/**
+ * A params file's tracked values. Numbers keep Python's int and float apart (python-value.ts).
+ * @throws CairnError FAILED when the text is not what the file's suffix says, or its top is not a mapping
+ */
+export function readParams(text: string, { path, keys }: Pick<ParamsDep, 'path' | 'keys'>): ParamValues {
+  const tree = parseParams(text, path)
+  if (keys.length === 0) return new Map([...(mappingOf(tree) ?? [])].toSorted((a, b) => compareCodePoints(a[0], b[0])))
+  const found = new Map<string, unknown>()
+  for (const key of keys) {
+    const value = valueAt(tree, key.split('.'))
+    if (value !== undefined) found.set(key, value)
+  }
+  return found
+}
+
+/** The tracked keys that the file lacks. */
+export const missingParams = ({ keys }: Pick<ParamsDep, 'keys'>, values: ParamValues): string[] => keys.filter((key) => !values.has(key))
+
+function parseParams(text: string, path: string): unknown {
+  const suffix = /\.[^./]*$/.exec(path)?.[0].toLowerCase()
+  try {
+    if (suffix === '.json') return parseJson(text)
+    if (suffix === '.toml') return fromToml(parseToml(text, { integersAsBigInt: true }))
+  } catch (cause) {
+    throw new CairnError('FAILED', `unable to read parameters from '${path}': ${cause instanceof Error ? cause.message.split('\n')[0] : ''}`, { cause })
+  }
+  if (suffix === '.py') throw new CairnError('FAILED', `unable to read parameters from '${path}': Python files are not supported`)
+  const node = readYaml(text, path)
+  return node === undefined ? {} : plainValue(node)
+}
+
+const NUMBER_MARK = '\0number'
+
+/** JSON.parse reads `1.0` as 1 and rounds long ints, so both are carried past it as text. */
+function parseJson(text: string): unknown {
+  const marked = text.replace(/"(?:[^"\\]|\\.)*"|-?\d+(?:\.\d+)?(?:[eE][-+]?\d+)?/g, (token) =>
+    token.startsWith('"') || /^-?\d{1,15}$/.test(token) ? token : JSON.stringify({ [NUMBER_MARK]: token }),
+  )
+  return JSON.parse(marked, (_key, value: unknown) => {
+    if (typeof value !== 'object' || value === null || !(NUMBER_MARK in value)) return value
+    const token = String(value[NUMBER_MARK])
+    return /[.eE]/.test(token) ? float(Number(token)) : int(token)
+  })
+}
+
+function fromToml(value: unknown): unknown {
+  if (typeof value === 'bigint') return int(value.toString())
+  if (typeof value === 'number') return float(value)
+  if (value instanceof Date) return value.toISOString()
+  if (Array.isArray(value)) return value.map(fromToml)
+  if (typeof value === 'object' && value !== null) return Object.fromEntries(Object.entries(value).map(([key, entry]) => [key, fromToml(entry)]))
+  return value
+}
+
+/** undefined: not there; null is a value. */
+function valueAt(tree: unknown, steps: readonly string[]): unknown {
+  let at = tree
+  for (const step of steps) {
+    if (Array.isArray(at)) at = /^\d+$/.test(step) ? (at[Number(step)] as unknown) : undefined
+    else at = mappingOf(at)?.get(step)
+  }
+  return at
+}
