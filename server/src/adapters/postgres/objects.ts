@@ -1,0 +1,68 @@
+import type pg from 'pg'
+import type { Digest } from '@cairn/protocol/digest'
+import type { Catalog, ObjectRow } from '../../domain/ports.ts'
+import { batches, digestArrays, digestOfRow } from './digest-array.ts'
+import { linkBlob } from './link-blob.ts'
+import { OBJECT_COLUMNS, objectOf, type RawObject } from './object-row.ts'
+
+type Objects = Pick<Catalog, 'findObjects' | 'findMissing' | 'linkBlob' | 'listDamaged'>
+
+export function createObjects(pool: pg.Pool): Objects {
+  return {
+    findObjects: (projectId, digests) => findObjects(pool, projectId, digests),
+    findMissing: (projectId, digests) => findMissing(pool, projectId, digests),
+    linkBlob: (projectId, blob, objects, options) => linkBlob(pool, projectId, blob, objects, options?.state ?? 'live'),
+    listDamaged: async (projectId) => {
+      const { rows } = await pool.query<{ md5: string; kind: number; size: number; foundAt: Date }>(
+        `select md5, kind, size, damaged_at as "foundAt" from object
+         where project_id = $1 and state = 'damaged' order by damaged_at, id`, // index object_not_live
+        [projectId],
+      )
+      return rows.map((row) => ({ digest: digestOfRow(row), size: row.size, foundAt: row.foundAt }))
+    },
+  }
+}
+
+async function findObjects(pool: pg.Pool, projectId: number, digests: readonly Digest[]): Promise<ObjectRow[]> {
+  const found: ObjectRow[] = []
+  for (const batch of batches(digests)) {
+    const { rows } = await pool.query<RawObject>(
+      `select ${OBJECT_COLUMNS}
+       from (select distinct * from unnest($2::uuid[], $3::smallint[])) as x (md5, kind)
+       join object o on o.project_id = $1 and o.md5 = x.md5 and o.kind = x.kind -- index object_digest
+       join blob b on b.id = o.blob_id
+       left join tree t on t.object_id = o.id`,
+      [projectId, ...digestArrays(batch)],
+    )
+    for (const row of rows) found.push(objectOf(row))
+  }
+  return found
+}
+
+async function findMissing(
+  pool: pg.Pool,
+  projectId: number,
+  digests: readonly Digest[],
+): Promise<{ missing: Digest[]; present: number[] }> {
+  const missing: Digest[] = []
+  const present: number[] = []
+  for (const batch of batches(digests)) {
+    const { rows } = await pool.query<{ place: number; id: number }>(
+      `select x.place, o.id
+       from unnest($2::uuid[], $3::smallint[]) with ordinality as x (md5, kind, place)
+       join object o on o.project_id = $1 and o.md5 = x.md5 and o.kind = x.kind -- index object_digest
+       left join tree t on t.object_id = o.id
+       where o.state = 'live' and (o.kind & 1 = 0 or t.broken = false)`,
+      [projectId, ...digestArrays(batch)],
+    )
+    const known = new Uint8Array(batch.length)
+    for (const { place, id } of rows) {
+      known[place - 1] = 1
+      present.push(id)
+    }
+    batch.forEach((digest, index) => {
+      if (known[index] === 0) missing.push(digest)
+    })
+  }
+  return { missing, present }
+}
