@@ -15,7 +15,7 @@ const tasks = {
   start: [['scripts/build.mjs'], ['server/dist/cairn-server.mjs', 'serve']],
   test: [['scripts/build.mjs'], ['node_modules/vitest/vitest.mjs', 'run']],
   'test:real': [['scripts/build.mjs'], ['scripts/test-real.mjs']],
-  walkthrough: [['scripts/build.mjs'], ['test/e2e/walkthrough.ts']],
+  walkthrough: [['scripts/build.mjs'], ['test/e2e/walkthrough-main.ts']],
   bench: [['scripts/build.mjs'], ['bench/main.ts']],
   lint: [['scripts/lint.mjs']],
   format: [['node_modules/prettier/bin/prettier.cjs', '--write', '.']],
