@@ -1,5 +1,30 @@
+import { readFileSync } from 'node:fs'
+import path from 'node:path'
+import { isCode } from '@cairn/protocol/error'
+import { createIgnoreRules } from './ignore-rules.ts'
+
 /** `.dvcignore`: which paths DVC does not see. */
 export interface Ignore {
   /** Root-relative path with `/`. A path below an ignored folder is ignored. Built in: `.git`, `.hg`, `.dvc`. */
   ignores(path: string, isDirectory: boolean): boolean
+}
+
+/** The `.dvcignore` files below a root, each read when it is first needed. */
+export function loadIgnore(root: string): Ignore {
+  return ignoreFrom((file) => readIfThere(path.join(root, file)))
+}
+
+/** As `loadIgnore` over any source of texts; `read` gets root-relative paths. */
+export function ignoreFrom(read: (file: string) => string | undefined): Ignore {
+  return createIgnoreRules({ fileName: '.dvcignore', builtIn: ['.hg/', '.git/', '.git', '.dvc/'], read })
+}
+
+/** undefined when there is no such file. */
+export function readIfThere(file: string): string | undefined {
+  try {
+    return readFileSync(file, 'utf8')
+  } catch (error) {
+    if (isCode(error, 'ENOENT', 'ENOTDIR', 'EISDIR')) return undefined
+    throw error
+  }
 }

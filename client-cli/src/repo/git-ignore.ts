@@ -1,0 +1,57 @@
+import { readFileSync, rmSync, statSync } from 'node:fs'
+import path from 'node:path'
+import { isCode } from '@cairn/protocol/error'
+import { writeFileAtomic } from '../io/atomic-write.ts'
+import type { Repo } from './repo.ts'
+
+/**
+ * Makes Git ignore an output, given root-relative: an entry in the `.gitignore` of the output's own folder, unless a rule
+ * covers it already. Returns the root-relative file that changed; undefined when none did, also when the output's folder is
+ * not there yet (then call again once it is).
+ */
+export function addToGitIgnore(repo: Repo, out: string): string | undefined {
+  const where = placeFor(repo, out)
+  if (where === undefined || repo.git?.isIgnored(path.join(repo.root, out))) return undefined
+  const text = readText(where.absolute) ?? ''
+  const newline = text.includes('\r\n') ? '\r\n' : '\n'
+  const start = text === '' || text.endsWith('\n') ? text : text + newline
+  writeFileAtomic(where.absolute, start + escapeEntry(where.entry) + newline)
+  return where.file
+}
+
+/** Takes the entry out again and removes a file that it leaves empty. Returns the root-relative file that changed. */
+export function removeFromGitIgnore(repo: Repo, out: string): string | undefined {
+  const where = placeFor(repo, out)
+  const text = where && readText(where.absolute)
+  if (where === undefined || text === undefined) return undefined
+  const ours = new Set([where.entry, escapeEntry(where.entry)])
+  const lines = text.split(/(?<=\n)/)
+  const rest = lines.filter((line) => !ours.has(line.trim()) && !ours.has(line.replace(/\r?\n$/, '')))
+  if (rest.length === lines.length) return undefined
+  if (rest.length === 0) rmSync(where.absolute)
+  else writeFileAtomic(where.absolute, rest.join(''))
+  return where.file
+}
+
+/** undefined without Git, for paths outside of the repository, and in folders that do not exist. */
+function placeFor(repo: Repo, out: string): { absolute: string; file: string; entry: string } | undefined {
+  if (repo.git === undefined || path.isAbsolute(out) || out.startsWith('../')) return undefined
+  const folder = path.posix.dirname(out)
+  const file = path.posix.join(folder, '.gitignore')
+  const isThere = statSync(path.join(repo.root, folder), { throwIfNoEntry: false })?.isDirectory() === true
+  return isThere ? { absolute: path.join(repo.root, file), file, entry: `/${path.posix.basename(out)}` } : undefined
+}
+
+/** Git would drop a blank at the end of a line; the others only need help inside a pattern. */
+function escapeEntry(entry: string): string {
+  return entry.replace(/[[\]*?#!]/g, '\\$&').replace(/ $/, '\\ ')
+}
+
+function readText(file: string): string | undefined {
+  try {
+    return readFileSync(file, 'utf8')
+  } catch (error) {
+    if (isCode(error, 'ENOENT')) return undefined
+    throw error
+  }
+}

@@ -1,0 +1,90 @@
+import path from 'node:path'
+import { statSync } from 'node:fs'
+import { CairnError } from '@cairn/protocol/error'
+import { parseCommandLine, type Globals, type Invocation } from './command-line.ts'
+import { COMMANDS } from './commands/index.ts'
+import type { Context } from './command.ts'
+import { createConsole, type Console } from './report/console.ts'
+import { describeFailure } from './report/failure.ts'
+import { cairnVersion } from './version.ts'
+
+/** Runs one command line and ends the process with its exit code. */
+export async function runCairn(argv: readonly string[], env: Context['env']): Promise<never> {
+  // A reader that has gone, as in `cairn … | head`, is not a failure of ours.
+  for (const stream of [process.stdout, process.stderr]) {
+    stream.on('error', (error: NodeJS.ErrnoException) => {
+      if (error.code === 'EPIPE') process.exit(141)
+      throw error
+    })
+  }
+  const interruption = listenForSignals()
+  const code = await runOnce(argv, env, interruption)
+  await Promise.all(
+    [process.stdout, process.stderr].map((stream) => new Promise<void>((resolve) => stream.write('', () => resolve()))),
+  )
+  process.exit(code)
+}
+
+async function runOnce(argv: readonly string[], env: Context['env'], signal: AbortSignal): Promise<number> {
+  let terminal = createConsole(process.stdout, process.stderr, { quiet: false, verbose: false })
+  let verbose = false
+  try {
+    const parsed = await parseCommandLine(argv, COMMANDS)
+    if (parsed.type === 'help') {
+      terminal.report({ type: 'output', text: parsed.text })
+      return parsed.code
+    }
+    if (parsed.type === 'version') {
+      terminal.report({ type: 'output', text: cairnVersion() })
+      return 0
+    }
+    verbose = parsed.globals.verbose
+    terminal = createConsole(process.stdout, process.stderr, parsed.globals)
+    return await runCommandOf(parsed, env, signal, terminal)
+  } catch (error) {
+    const failure = describeFailure(error, { verbose, interrupted: signal.aborted ? signal.reason : undefined })
+    terminal.fail(failure.text)
+    return failure.code
+  } finally {
+    terminal.close()
+  }
+}
+
+async function runCommandOf(
+  invocation: Invocation,
+  env: Context['env'],
+  signal: AbortSignal,
+  terminal: Console,
+): Promise<number> {
+  const { command, args, options, globals } = invocation
+  const cwd = changeFolder(globals)
+  const context: Context = { cwd, env, signal, report: terminal.report, verbose: globals.verbose, quiet: globals.quiet }
+  return (await command.run(context, args, options)) ?? 0
+}
+
+function changeFolder(globals: Globals): string {
+  if (globals.cd === undefined) return process.cwd()
+  const dir = path.resolve(globals.cd)
+  if (statSync(dir, { throwIfNoEntry: false })?.isDirectory() !== true)
+    throw new CairnError('FAILED', `--cd: no such folder: '${globals.cd}'`)
+  process.chdir(dir)
+  return dir
+}
+
+/** The first signal asks every part to stop; a second one does not wait for that. */
+function listenForSignals(): AbortSignal {
+  const controller = new AbortController()
+  const exits = { SIGINT: 252, SIGTERM: 143, SIGHUP: 129 } as const
+  for (const [name, exit] of Object.entries(exits)) {
+    process.on(name, () => {
+      if (controller.signal.aborted) process.exit(exit)
+      controller.abort(
+        new CairnError('CANCELLED', name === 'SIGINT' ? 'interrupted by the user' : `interrupted by ${name}`, {
+          exit,
+          data: { signal: name },
+        }),
+      )
+    })
+  }
+  return controller.signal
+}
