@@ -1,0 +1,148 @@
+import { closeSync, mkdirSync, mkdtempSync, openSync, rmSync, writeFileSync, writeSync } from 'node:fs'
+import os from 'node:os'
+import path from 'node:path'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { freshBackends } from '../rig/backends.ts'
+import { startCountingProxy, type CountingProxy } from '../rig/counting-proxy.ts'
+import { randomBlock, seeded, writeSmallFiles } from '../rig/images.ts'
+import { createWorkstation, folderDigest, run, type Workstation } from '../rig/project.ts'
+import { realParts } from '../rig/real-parts.ts'
+import { startServerProcess } from '../rig/server.ts'
+
+/** One gibibyte; large enough that no part of the way holds it whole. */
+const BIG_MIB = 1024
+
+type Client = 'cairn' | 'dvc'
+type Auth = 'basic' | 'custom'
+
+interface Backend {
+  name: string
+  env: () => Promise<Record<string, string>>
+}
+
+const backends: Backend[] = [
+  { name: 'the embedded default', env: () => Promise.resolve({}) },
+  { name: 'Postgres, S3 and Redis', env: freshBackends },
+]
+
+describe.each(backends)('two workstations and one server on $name', ({ env }) => {
+  const home = mkdtempSync(path.join(os.tmpdir(), 'cairn-compat-'))
+  const stations: Workstation[] = []
+  let server: Awaited<ReturnType<typeof startServerProcess>>
+  let proxy: CountingProxy
+
+  beforeAll(async () => {
+    server = await startServerProcess({ home, env: await env() })
+    proxy = await startCountingProxy(server.url)
+  })
+  afterAll(async () => {
+    await proxy.close()
+    await server.stop()
+    for (const station of stations) station.remove()
+    rmSync(home, { recursive: true, force: true })
+  })
+
+  const use = (client: Client, station: Workstation, ...args: string[]) =>
+    client === 'cairn' ? station.tryCairn(...args) : run(realParts().dvc, args, { cwd: station.dir, env: station.env })
+
+  async function must(client: Client, station: Workstation, ...args: string[]) {
+    const done = await use(client, station, ...args)
+    expect(done, `${client} ${args.join(' ')}\n${done.stdout}\n${done.stderr}`).toHaveProperty('code', 0)
+    return done
+  }
+
+  async function newProject(slug: string): Promise<string> {
+    const answer = await fetch(`${server.url}/api/v1/projects`, {
+      method: 'POST',
+      headers: { authorization: `Bearer ${server.adminToken}`, 'content-type': 'application/json' },
+      body: JSON.stringify({ slug }),
+    })
+    expect(answer.status).toBe(201)
+    return `${proxy.url}/dvc/${slug}`
+  }
+
+  async function startRepository(client: Client, slug: string, auth: Auth): Promise<Workstation> {
+    const station = createWorkstation()
+    stations.push(station)
+    station.git('init', '-q', '-b', 'main')
+    await must(client, station, 'init')
+    await must(client, station, 'remote', 'add', '-d', 'origin', await newProject(slug))
+    await authorize(client, station, auth)
+    return station
+  }
+
+  async function authorize(client: Client, station: Workstation, auth: Auth): Promise<void> {
+    const options: Array<[string, string, boolean]> =
+      auth === 'basic'
+        ? [['auth', 'basic', false], ['user', 'anybody', false], ['password', server.adminToken, true]]
+        : [['auth', 'custom', false], ['custom_auth_header', 'Authorization', false], ['password', `Bearer ${server.adminToken}`, true]]
+    for (const [key, value, local] of options) await must(client, station, 'remote', 'modify', ...(local ? ['--local'] : []), 'origin', key, value)
+  }
+
+  async function cloneOf(from: Workstation, client: Client, auth: Auth): Promise<Workstation> {
+    from.git('add', '-A')
+    from.git('commit', '-qm', 'data')
+    const station = createWorkstation()
+    stations.push(station)
+    station.git('clone', '-q', from.dir, path.join(station.home, 'clone'))
+    const clone = station.at(path.join(station.home, 'clone'))
+    await authorize(client, clone, auth)
+    return clone
+  }
+
+  const pairs: Array<[Client, Client, Auth]> = [
+    ['cairn', 'dvc', 'custom'],
+    ['dvc', 'cairn', 'basic'],
+  ]
+
+  test.each(pairs)('what %s pushes, %s pulls: 10,000 files (%s)', async (pusher, puller, auth) => {
+    const station = await startRepository(pusher, `small-${pusher}`, auth)
+    writeSmallFiles(path.join(station.dir, 'data'), { count: 10_000, seed: 3 })
+    await must(pusher, station, 'add', 'data')
+    expect((await must(pusher, station, 'push')).stdout).toMatch(/10001 files pushed/)
+    const clone = await cloneOf(station, puller, auth)
+    await must(puller, clone, 'pull', '-j', '16')
+    expect(folderDigest(path.join(clone.dir, 'data'))).toBe(folderDigest(path.join(station.dir, 'data')))
+    expect((await must(puller, clone, 'status')).stdout).toMatch(/up to date/)
+  })
+
+  test('the second push of the same data asks a handful of questions and sends nothing', async () => {
+    const station = await startRepository('cairn', 'again', 'custom')
+    writeSmallFiles(path.join(station.dir, 'data'), { count: 2000, seed: 4 })
+    await must('cairn', station, 'add', 'data')
+    await must('cairn', station, 'push')
+    proxy.reset()
+    expect((await must('cairn', station, 'push')).stdout).toMatch(/Everything is up to date/)
+    expect(proxy.requests.length).toBeLessThanOrEqual(3)
+    expect(proxy.sent).toBeLessThan(1000)
+    const clone = await cloneOf(station, 'dvc', 'custom')
+    await must('dvc', clone, 'pull', '-j', '16')
+    proxy.reset()
+    await must('dvc', clone, 'push')
+    expect(proxy.requests.filter((request) => request.startsWith('POST') || request.startsWith('PUT'))).toEqual([])
+  })
+
+  test.each(pairs)('what %s pushes, %s pulls: one file of 1 GiB (%s)', async (pusher, puller, auth) => {
+    const station = await startRepository(pusher, `big-${pusher}`, auth)
+    mkdirSync(path.join(station.dir, 'data'))
+    writeBig(path.join(station.dir, 'data/big.bin'))
+    writeFileSync(path.join(station.dir, 'data/empty'), '')
+    await must(pusher, station, 'add', 'data')
+    await must(pusher, station, 'push')
+    const clone = await cloneOf(station, puller, auth)
+    await must(puller, clone, 'pull')
+    const same = await run('cmp', [path.join(station.dir, 'data/big.bin'), path.join(clone.dir, 'data/big.bin')], { cwd: clone.dir })
+    expect(same.code).toBe(0)
+    while (stations.length) stations.pop()?.remove()
+  })
+})
+
+function writeBig(file: string): void {
+  const out = openSync(file, 'w')
+  const block = randomBlock(seeded(99), 1024 * 1024)
+  for (let index = 0; index < BIG_MIB; index++) {
+    block.writeUInt32LE(index, 0)
+    writeSync(out, block)
+  }
+  closeSync(out)
+}
