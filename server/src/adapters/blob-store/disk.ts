@@ -1,0 +1,228 @@
+import { randomUUID } from 'node:crypto'
+import { constants, type Dirent } from 'node:fs'
+import { access, mkdir, open, readdir, rename, stat, unlink, type FileHandle } from 'node:fs/promises'
+import path from 'node:path'
+import { Readable } from 'node:stream'
+import { CairnError, isCode } from '@cairn/protocol/error'
+import type { BlobStat, BlobStore, Bytes } from '../../domain/ports.ts'
+import { abortable } from './abortable.ts'
+import { assertKey } from './key.ts'
+
+// 1 MiB: a body arrives in chunks of 64 KiB at most, and one write for 16 of them costs a third of 16 writes.
+const WRITE_BYTES = 1 << 20
+
+/**
+ * Blobs as files: `<dir>/blobs/<key>`. A key brings its own fan-out (`…/objects/ab/…`), so no folder grows without bound.
+ * Uploads grow in `<dir>/unfinished/` and are renamed into place when they are durable.
+ */
+export function diskBlobStore(dir: string): BlobStore {
+  const blobsDir = path.join(dir, 'blobs')
+  const unfinishedDir = path.join(dir, 'unfinished')
+  const fileOf = (key: string): string => {
+    assertKey(key)
+    return path.join(blobsDir, key)
+  }
+
+  return {
+    async put(key, bytes, { signal }) {
+      const target = fileOf(key)
+      const unfinished = path.join(unfinishedDir, randomUUID())
+      try {
+        const size = await writeDurably(unfinished, abortable(bytes, signal))
+        await onDisk(key, () => moveDurably(unfinished, target))
+        return size
+      } catch (error) {
+        // A crash before this line leaves the file to removeUnfinished.
+        await unlink(unfinished).catch(() => undefined)
+        throw error
+      }
+    },
+
+    async get(key, { range, signal }) {
+      signal.throwIfAborted()
+      const file = await openForReading(fileOf(key), key)
+      const start = range?.start ?? 0
+      const end = range?.end ?? Infinity
+      if (end <= start) {
+        await file.close()
+        return Readable.from([])
+      }
+      return file.createReadStream({ start, end: end - 1, signal, highWaterMark: 256 * 1024 })
+    },
+
+    async stat(key) {
+      return await statBlob(key, fileOf(key))
+    },
+
+    async delete(keys) {
+      for (const key of keys) await onDisk(key, () => unlinkIfThere(fileOf(key)))
+      // Without this, a power failure could bring back a blob that no row knows any more.
+      const folders = new Set(keys.map((key) => path.dirname(fileOf(key))))
+      for (const folder of folders) await onDisk(folder, () => syncFolder(folder))
+    },
+
+    async *list(prefix, signal) {
+      const folder = path.join(blobsDir, prefix.slice(0, prefix.lastIndexOf('/') + 1))
+      for await (const file of walk(folder, signal)) {
+        const key = path.relative(blobsDir, file).split(path.sep).join('/')
+        const found = key.startsWith(prefix) ? await statBlob(key, file) : undefined
+        if (found) yield found
+      }
+    },
+
+    async removeUnfinished(before, signal) {
+      let removed = 0
+      for await (const file of walk(unfinishedDir, signal)) {
+        const found = await statBlob(file, file)
+        if (!found || found.modified >= before) continue
+        await onDisk(file, () => unlinkIfThere(file))
+        removed++
+      }
+      return removed
+    },
+
+    async check(signal) {
+      signal.throwIfAborted()
+      await onDisk(dir, async () => {
+        await mkdir(unfinishedDir, { recursive: true })
+        await access(unfinishedDir, constants.R_OK | constants.W_OK | constants.X_OK)
+      })
+    },
+  }
+}
+
+/** Writes a new file and syncs it; resolves with its size. Failures of the source pass through as they are. */
+async function writeDurably(target: string, bytes: Bytes): Promise<number> {
+  const file = await onDisk(target, () => createFile(target))
+  try {
+    let size = 0
+    for await (const block of blocks(bytes)) {
+      await onDisk(target, () => writeAll(file, block))
+      size += block.length
+    }
+    await onDisk(target, () => file.datasync())
+    return size
+  } finally {
+    await onDisk(target, () => file.close())
+  }
+}
+
+async function* blocks(bytes: Bytes): AsyncGenerator<Uint8Array, void> {
+  let chunks: Uint8Array[] = []
+  let length = 0
+  for await (const chunk of bytes) {
+    chunks.push(chunk)
+    length += chunk.length
+    if (length < WRITE_BYTES) continue
+    yield Buffer.concat(chunks, length)
+    chunks = []
+    length = 0
+  }
+  if (length > 0) yield Buffer.concat(chunks, length)
+}
+
+async function createFile(target: string): Promise<FileHandle> {
+  try {
+    return await open(target, 'wx', 0o600)
+  } catch (error) {
+    if (!isCode(error, 'ENOENT')) throw error
+    await mkdir(path.dirname(target), { recursive: true, mode: 0o700 })
+    return await open(target, 'wx', 0o600)
+  }
+}
+
+/** A full disk takes a part of a write without an error, and refuses the next one. */
+async function writeAll(file: FileHandle, block: Uint8Array): Promise<void> {
+  for (let offset = 0; offset < block.length;) offset += (await file.write(block, offset)).bytesWritten
+}
+
+/** Renames, and syncs every folder that gained a name by it. */
+async function moveDurably(from: string, to: string): Promise<void> {
+  const folder = path.dirname(to)
+  const created = await mkdir(folder, { recursive: true, mode: 0o700 })
+  await rename(from, to)
+  await syncFolder(folder)
+  if (created === undefined) return
+  for (let child = folder; child.length >= created.length; child = path.dirname(child)) await syncFolder(path.dirname(child))
+}
+
+async function syncFolder(folder: string): Promise<void> {
+  // Windows cannot open a folder; its renames are journalled.
+  if (process.platform === 'win32') return
+  let handle: FileHandle
+  try {
+    handle = await open(folder, 'r')
+  } catch (error) {
+    if (isCode(error, 'ENOENT')) return
+    throw error
+  }
+  try {
+    await handle.sync()
+  } finally {
+    await handle.close()
+  }
+}
+
+async function openForReading(file: string, key: string): Promise<FileHandle> {
+  try {
+    return await open(file, 'r')
+  } catch (error) {
+    if (isCode(error, 'ENOENT')) throw new CairnError('NOT_FOUND', `${key}: no such blob`, { cause: error })
+    throw storageError(key, error)
+  }
+}
+
+async function statBlob(key: string, file: string): Promise<BlobStat | undefined> {
+  try {
+    const { size, mtime } = await stat(file)
+    return { key, size, modified: mtime }
+  } catch (error) {
+    if (isCode(error, 'ENOENT')) return undefined
+    throw storageError(key, error)
+  }
+}
+
+async function unlinkIfThere(file: string): Promise<void> {
+  try {
+    await unlink(file)
+  } catch (error) {
+    if (!isCode(error, 'ENOENT')) throw error
+  }
+}
+
+/** Files below a folder, depth first, in the order of their names. */
+async function* walk(folder: string, signal: AbortSignal): AsyncGenerator<string, void> {
+  signal.throwIfAborted()
+  for (const entry of await entriesOf(folder)) {
+    const child = path.join(folder, entry.name)
+    if (entry.isDirectory()) yield* walk(child, signal)
+    else yield child
+  }
+}
+
+async function entriesOf(folder: string): Promise<Dirent[]> {
+  try {
+    const entries = await readdir(folder, { withFileTypes: true })
+    return entries.toSorted((a, b) => (a.name < b.name ? -1 : 1))
+  } catch (error) {
+    if (isCode(error, 'ENOENT')) return []
+    throw storageError(folder, error)
+  }
+}
+
+async function onDisk<T>(what: string, fn: () => Promise<T>): Promise<T> {
+  try {
+    return await fn()
+  } catch (error) {
+    throw storageError(what, error)
+  }
+}
+
+function storageError(what: string, cause: unknown): CairnError {
+  const reason = cause instanceof Error ? cause.message : String(cause)
+  if (!isCode(cause, 'ENOSPC', 'EDQUOT')) return new CairnError('STORAGE_FAILED', `${what}: ${reason}`, { cause })
+  return new CairnError('STORAGE_FULL', `${what}: the disk of the blob store is full`, {
+    cause,
+    hint: 'Free space or extend the volume, then push again: what was stored stays.',
+  })
+}
