@@ -29,6 +29,8 @@ export interface Stage {
   desc?: string
   /** pipeline: the command that dvc.lock recorded, undefined when the stage was never run. */
   lockedCmd?: string | readonly string[]
+  /** Keys that Cairn does not use (`meta`, …), kept as they are. */
+  extra?: Readonly<Record<string, unknown>>
 }
 
 /** What the last run saw or made: the recorded content of a dep or out. */
@@ -47,6 +49,7 @@ export interface Dep {
   recorded?: Recorded
   /** `import` and `import-url`: where it comes from; the entry's other keys, kept as they are. */
   source?: { url?: string; etag?: string; checksum?: string; repo?: Record<string, unknown> }
+  extra?: Readonly<Record<string, unknown>>
 }
 
 /** Tracked keys of one params file; no keys: the whole file. */
@@ -75,4 +78,5 @@ export interface Out {
   remote?: string
   push: boolean
   desc?: string
+  extra?: Readonly<Record<string, unknown>>
 }
