@@ -5,7 +5,11 @@ import { holdsAny, packIds, sortIds, unpackIds } from './id-list.ts'
 const ids = fc.array(fc.oneof(fc.nat(300), fc.maxSafeNat()), { maxLength: 200 }).map(sortIds)
 
 test('a packed list of ids gives back the same ids', () => {
-  fc.assert(fc.property(ids, (list) => expect([...unpackIds(packIds(list))]).toEqual(list)))
+  fc.assert(
+    fc.property(ids, (list) => {
+      expect([...unpackIds(packIds(list))]).toEqual(list)
+    }),
+  )
 })
 
 test('neighbouring ids take one byte each', () => {
