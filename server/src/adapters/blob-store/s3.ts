@@ -27,7 +27,9 @@ export function s3BlobStore(options: S3Options): BlobStore {
       if (range && range.end <= range.start) return Readable.from([])
       try {
         const length = range && range.end - range.start
-        return await s3.call(key, signal, (client) => client.getPartialObject(bucket, key, range?.start ?? 0, length))
+        const stream = await s3.call(key, signal, (client) => client.getPartialObject(bucket, key, range?.start ?? 0, length))
+        // A reader who left early no longer listens when its request ends as aborted, and an error nobody hears ends the server.
+        return stream.on('error', () => undefined)
       } catch (error) {
         if (isMissing(error)) throw new CairnError('NOT_FOUND', `${key}: no such blob`, { cause: error })
         if (isReason(error, 'InvalidRange')) return Readable.from([])
