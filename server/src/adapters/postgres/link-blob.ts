@@ -63,12 +63,14 @@ function outcomeOf(
 }
 
 async function insertBlob(client: Queryable, projectId: number, blob: NewBlob): Promise<number> {
+  // A key in the trash still waits for its deletion, which would hit the new bytes.
   const { rows } = await client.query<{ id: number }>(
-    'insert into blob (project_id, key, size, kind) values ($1, $2, $3, $4) returning id',
+    `insert into blob (project_id, key, size, kind)
+     select $1, $2, $3, $4 where not exists (select from trash where key = $2) returning id`,
     [projectId, blob.key, blob.size, blob.kind === 'pack' ? 1 : 0],
   )
   const id = rows[0]?.id
-  if (id === undefined) throw new Error('an inserted blob has no id')
+  if (id === undefined) throw new Error(`the storage key ${blob.key} was used before`)
   return id
 }
 
