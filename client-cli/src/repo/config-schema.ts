@@ -1,4 +1,5 @@
 import { CairnError } from '@cairn/protocol/error'
+import type { ConfigFile } from './config-file.ts'
 
 /** What an option's value may be. `any`: every text. */
 type Kind = 'any' | 'bool' | 'int' | 'links' | readonly string[]
@@ -171,4 +172,28 @@ function checkKind(kind: Kind, value: string, where: string): void {
 
 function refused(what: string): CairnError {
   return new CairnError('CONFIG', `config file error: ${what}`)
+}
+
+/** What dvc would refuse in files that exist. Cairn reads them all the same: a newer dvc's option must lock nobody out. */
+export function configProblems(levels: ReadonlyArray<{ path: string; file: ConfigFile }>): string[] {
+  const urls = new Map<string, string>()
+  for (const { file } of levels) {
+    for (const { name, options } of file.sections.values()) {
+      const url = options.get('url')?.value
+      if (url !== undefined) urls.set(name, String(url))
+    }
+  }
+  return levels.flatMap(({ path, file }) =>
+    [...file.sections.values()].flatMap((section) =>
+      [...section.options].flatMap(([key, { value }]) => {
+        try {
+          checkOption(section.name, key, String(value), urls.get(section.name))
+          return []
+        } catch (error) {
+          if (error instanceof CairnError) return [`${path}: ${error.message.replace(/^config file error: /, '')}`]
+          throw error
+        }
+      }),
+    ),
+  )
 }

@@ -20,7 +20,11 @@ const queues = new Map<string, Promise<unknown>>()
  * @throws CairnError LOCKED
  */
 export async function withRepoLock<T>(repo: Repo, signal: AbortSignal, fn: () => Promise<T>): Promise<T> {
-  const file = path.join(repo.tmpDir, 'lock')
+  return withFileLock(path.join(repo.tmpDir, 'lock'), signal, fn)
+}
+
+/** The same with another of dvc's lock files, given by its absolute path. */
+export async function withFileLock<T>(file: string, signal: AbortSignal, fn: () => Promise<T>): Promise<T> {
   const mine = held.getStore()
   if (mine?.has(file)) return fn()
   const turn = (queues.get(file) ?? Promise.resolve()).then(async () => {
