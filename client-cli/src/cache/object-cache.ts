@@ -1,5 +1,13 @@
-import type { Digest } from '@cairn/protocol/digest'
-import type { TreeEntry } from '@cairn/protocol/tree'
+import { type Digest, isLegacy, isTree, makeDigest, md5Of, objectPath } from '@cairn/protocol/digest'
+import { CairnError, isCode } from '@cairn/protocol/error'
+import { parseTree, serializeTree, type TreeEntry } from '@cairn/protocol/tree'
+import { chmodSync, closeSync, existsSync, linkSync, openSync, readdirSync, readFileSync, readSync, renameSync, writeSync, type Stats } from 'node:fs'
+import path from 'node:path'
+import { tryReflink } from './copy-file.ts'
+import { type FileStat, lstatOrNone, sameStat, statOrNone } from './file-stat.ts'
+import { openIncoming } from './incoming.ts'
+import { createMd5, md5OfBytes, md5OfFile } from './md5.ts'
+import { openObjectRecords } from './object-records.ts'
 import type { ObjectSink } from './object-sink.ts'
 
 /**
@@ -19,12 +27,243 @@ export interface ObjectCache extends ObjectSink {
    * were hashed again now and agree. A damaged object is moved aside (`<name>.damaged`) and false is returned.
    */
   isSound(digest: Digest): boolean
+  /** As `isSound`, with the object's stat; undefined when it is missing or was damaged. */
+  soundStat(digest: Digest): Stats | undefined
   /** Parses a tree out of the cache, verifying its bytes. @throws CairnError CACHE_MISSING, CACHE_DAMAGED, BAD_TREE */
   readTree(digest: Digest): TreeEntry[]
   /** Stores a serialized tree and returns its digest. */
   storeTree(entries: readonly TreeEntry[], options?: { legacy?: boolean }): Digest
-  /** Stores the bytes of a workspace file whose digest is known from hashing it; re-checks that the file did not change meanwhile. */
-  storeFile(digest: Digest, path: string, how: 'copy' | 'hardlink' | 'reflink'): void
+  /** Stores bytes that the caller has just hashed. An object of that name that is damaged is replaced. */
+  put(digest: Digest, bytes: Uint8Array): void
+  /**
+   * Stores the bytes of a workspace file whose digest is known from hashing it; re-checks that the file did not change
+   * meanwhile: by its stat when `known` (the stat that the digest was taken at) is given, else by hashing what was copied.
+   * @throws CairnError FAILED when it did change
+   */
+  storeFile(digest: Digest, path: string, how: 'copy' | 'hardlink' | 'reflink', known?: FileStat): void
+  /** An empty file to write an object into, which `adopt` then names, or `discard` removes. */
+  draft(): string
+  /** Makes a draft the object; the caller has hashed the draft's very bytes. */
+  adopt(draft: string, digest: Digest): void
+  discard(draft: string): void
+  /** Records the stat of an object that was changed on purpose (a new hard link) after it was found sound. */
+  remember(digest: Digest): void
+  /** Moves an object whose bytes were found wrong out of the way, to `<name>.damaged`. */
+  setAside(digest: Digest): void
   /** Writes out what is remembered of the objects' stats. */
   close(): void
+}
+
+const OBJECT_MODE = 0o444
+const QUIET_MS = 50
+/** Listing a shard costs about as much as asking for this many names. */
+const NAMES_A_LISTED_NAME = 4
+
+/** `tmpDir` is the repository's `.dvc/tmp`. `shared`: folders are writable by the group (`cache.shared = group`). */
+export function openObjectCache(dir: string, options: { tmpDir: string; shared?: boolean }): ObjectCache {
+  const records = openObjectRecords(path.join(options.tmpDir, 'cairn', 'objects'))
+  const incoming = openIncoming(dir, options)
+  const pathOf = (digest: Digest) => path.join(dir, objectPath(digest))
+
+  const remember = (digest: Digest) => {
+    const stat = statOrNone(pathOf(digest))
+    if (!stat?.isFile()) return
+    if ((stat.mode & 0o777) === OBJECT_MODE) return records.set(digest, stat)
+    makeReadOnly(pathOf(digest))
+    const after = statOrNone(pathOf(digest))
+    if (after) records.set(digest, after)
+  }
+  const adopt = (draft: string, digest: Digest) => {
+    incoming.rename(draft, pathOf(digest))
+    remember(digest)
+  }
+  const setAside = (digest: Digest) => {
+    try {
+      renameSync(pathOf(digest), `${pathOf(digest)}.damaged`)
+    } catch (error) {
+      if (!isCode(error, 'ENOENT')) throw error
+    }
+  }
+  const soundStat = (digest: Digest): Stats | undefined => {
+    const file = pathOf(digest)
+    const stat = statOrNone(file)
+    if (!stat?.isFile()) return undefined
+    if (records.matches(digest, stat)) return stat
+    if (md5OfFile(file, { legacy: isLegacy(digest) && !isTree(digest) }) !== md5Of(digest)) {
+      setAside(digest)
+      return undefined
+    }
+    if ((stat.mode & 0o777) !== OBJECT_MODE) makeReadOnly(file)
+    const after = statOrNone(file)
+    // One that was written a moment ago could change again within the same tick; it is hashed once more next time.
+    const quiet = after && sameStat({ ...after, ctimeMs: 0 }, { ...stat, ctimeMs: 0 }) && stat.mtimeMs < Date.now() - QUIET_MS
+    if (quiet) records.set(digest, after)
+    return after
+  }
+  const put = (digest: Digest, bytes: Uint8Array) => {
+    const draft = incoming.write((fd) => {
+      for (let offset = 0; offset < bytes.length; ) offset += writeSync(fd, bytes, offset)
+    })
+    adopt(draft, digest)
+  }
+
+  return {
+    dir,
+    pathOf,
+    has: (digest) => existsSync(pathOf(digest)),
+    missing: (digests) => findMissing(dir, digests),
+    isSound: (digest) => soundStat(digest) !== undefined,
+    soundStat,
+    readTree(digest) {
+      const bytes = readObject(pathOf(digest), digest)
+      if (md5OfBytes(bytes) !== md5Of(digest)) {
+        setAside(digest)
+        throw damaged(digest)
+      }
+      return parseTree(bytes, { legacy: isLegacy(digest) })
+    },
+    storeTree(entries, { legacy = false } = {}) {
+      const bytes = serializeTree(entries)
+      const digest = makeDigest(md5OfBytes(bytes), { tree: true, legacy })
+      if (soundStat(digest) === undefined) put(digest, bytes)
+      return digest
+    },
+    put,
+    storeFile(digest, file, how, known) {
+      if (how === 'hardlink' && linkIn(file, digest, known)) return
+      const draft = incoming.write((fd, name) => (how === 'reflink' ? tryReflink(file, name) : copyInto(fd, file)), 0o600)
+      if (!isCopyOf(draft, file, digest, known)) {
+        incoming.discard(draft)
+        throw changedMeanwhile(file)
+      }
+      adopt(draft, digest)
+    },
+    draft: () => incoming.write(() => undefined, 0o600),
+    discard: incoming.discard,
+    adopt,
+    store(digest, bytes) {
+      if (md5OfBytes(bytes, { legacy: isLegacy(digest) && !isTree(digest) }) !== md5Of(digest)) throw mismatch(digest)
+      put(digest, bytes)
+    },
+    async storeStream(digest, bytes, signal) {
+      const md5 = createMd5({ legacy: isLegacy(digest) && !isTree(digest) })
+      let length = 0
+      const draft = await incoming.writeFrom(bytes, signal, (chunk) => {
+        md5.update(chunk)
+        length += chunk.length
+      })
+      if (md5.digest() !== md5Of(digest)) {
+        incoming.discard(draft)
+        throw mismatch(digest)
+      }
+      adopt(draft, digest)
+      return length
+    },
+    remember,
+    setAside,
+    close: () => records.flush(),
+  }
+
+  /** The object becomes a second name of the workspace's file. False when the file systems differ. */
+  function linkIn(file: string, digest: Digest, known: FileStat | undefined): boolean {
+    const draft = incoming.name()
+    try {
+      linkSync(file, draft)
+    } catch (error) {
+      if (isCode(error, 'EXDEV', 'EPERM', 'EMLINK', 'ENOTSUP', 'EOPNOTSUPP')) return false
+      throw error
+    }
+    const stat = lstatOrNone(draft)
+    // Linking itself moves ctime, so the rest has to vouch for the bytes.
+    const same = known && stat ? stat.mtimeMs === known.mtimeMs && stat.size === known.size && stat.ino === known.ino : hashes(draft, digest)
+    if (!same) {
+      incoming.discard(draft)
+      throw changedMeanwhile(file)
+    }
+    adopt(draft, digest)
+    return true
+  }
+}
+
+function makeReadOnly(file: string): void {
+  try {
+    chmodSync(file, OBJECT_MODE)
+  } catch (error) {
+    // Someone else's object in a shared cache.
+    if (!isCode(error, 'EPERM', 'EROFS', 'EACCES')) throw error
+  }
+}
+
+function copyInto(fd: number, file: string): void {
+  const source = openSync(file, 'r')
+  try {
+    const buffer = Buffer.allocUnsafe(1 << 20)
+    for (let read = readSync(source, buffer); read > 0; read = readSync(source, buffer)) {
+      for (let offset = 0; offset < read; ) offset += writeSync(fd, buffer, offset, read - offset)
+    }
+  } finally {
+    closeSync(source)
+  }
+}
+
+const hashes = (file: string, digest: Digest): boolean => md5OfFile(file, { legacy: isLegacy(digest) }) === md5Of(digest)
+
+function isCopyOf(draft: string, file: string, digest: Digest, known: FileStat | undefined): boolean {
+  if (!known) return hashes(draft, digest)
+  const now = statOrNone(file)
+  return now !== undefined && sameStat(now, known) && lstatOrNone(draft)?.size === known.size
+}
+
+function readObject(file: string, digest: Digest): Buffer {
+  try {
+    return readFileSync(file)
+  } catch (error) {
+    if (!isCode(error, 'ENOENT', 'ENOTDIR')) throw error
+    throw new CairnError('CACHE_MISSING', `'${digest}' is not in the cache`, { hint: 'Fetch it first: cairn fetch', cause: error })
+  }
+}
+
+const changedMeanwhile = (file: string) =>
+  new CairnError('FAILED', `'${file}' changed while it was being added`, { hint: 'Wait until nothing writes to it, then run the command again.', exit: 1 })
+
+export const damaged = (digest: Digest) =>
+  new CairnError('CACHE_DAMAGED', `the cached object '${digest}' was damaged; it was moved aside to '….damaged'`, {
+    hint: 'Get a good copy with: cairn fetch, or add the original again.',
+  })
+
+const mismatch = (digest: Digest) => new CairnError('DIGEST_MISMATCH', `the bytes received for '${digest}' do not hash to it; nothing was stored`)
+
+/** Asks for each name, or lists the shards when that is cheaper: ten thousand questions cost five times one listing. */
+function findMissing(dir: string, digests: readonly Digest[]): Digest[] {
+  const asked = new Map<string, Digest[]>()
+  for (const digest of digests) {
+    const shard = path.dirname(objectPath(digest))
+    const wanted = asked.get(shard)
+    if (wanted) wanted.push(digest)
+    else asked.set(shard, [digest])
+  }
+  const absent = new Set<Digest>()
+  let listedNames = 0
+  let listedShards = 0
+  for (const [shard, wanted] of asked) {
+    const expected = listedShards === 0 ? 0 : listedNames / listedShards
+    if (wanted.length < 8 || expected > wanted.length * NAMES_A_LISTED_NAME) {
+      for (const digest of wanted) if (!existsSync(path.join(dir, objectPath(digest)))) absent.add(digest)
+      continue
+    }
+    const names = listNames(path.join(dir, shard))
+    listedShards++
+    listedNames += names.size
+    for (const digest of wanted) if (!names.has(path.basename(objectPath(digest)))) absent.add(digest)
+  }
+  return absent.size === 0 ? [] : digests.filter((digest) => absent.has(digest))
+}
+
+function listNames(dir: string): Set<string> {
+  try {
+    return new Set(readdirSync(dir))
+  } catch (error) {
+    if (isCode(error, 'ENOENT', 'ENOTDIR')) return new Set()
+    throw error
+  }
 }

@@ -1,5 +1,7 @@
 import type { Digest } from '@cairn/protocol/digest'
 import type { TreeEntry } from '@cairn/protocol/tree'
+import type { ObjectCache } from '../cache/object-cache.ts'
+import type { Repo } from '../repo/repo.ts'
 
 /** The content of a file or folder as it stands now. */
 export interface Content {
@@ -10,8 +12,63 @@ export interface Content {
   nfiles?: number
   /** Single files only; true or absent. */
   isexec?: true
-  /** Directories only. */
+  /** Directories only. Made when first asked for. */
   entries?: readonly TreeEntry[]
+}
+
+export interface ContentOptions {
+  /** Digests of DVC 0.x–2.x. */
+  legacy?: boolean | undefined
+  /** What was recorded last: a hard link or symlink to that very object counts without being read. */
+  previous?: Digest | undefined
+}
+
+export interface SaveOptions extends ContentOptions {
+  kind: Wanted['kind']
+  /** false: only looked at, as `contentOf`. */
+  cache: boolean
+  /** Whether the workspace's files become links of the configured type. Default true. */
+  relink?: boolean
+}
+
+export interface CheckoutOptions {
+  /** Overwrite and delete what is saved nowhere. */
+  force: boolean
+  /** Make the files anew that have the right bytes but the wrong kind of link. */
+  relink: boolean
+  /**
+   * `wanted` is every output there is: what Cairn placed earlier, is not among them and did not change, is deleted.
+   */
+  removeStale: boolean
+}
+
+/** The checked-out files. All paths are root-relative with `/`, or absolute for what lies outside of the repository. */
+export interface Workspace {
+  readonly repo: Repo
+  readonly cache: ObjectCache
+  /**
+   * The content of a path now; undefined when nothing stands there. Nothing unchanged is read twice.
+   * @throws CairnError COMMAND_FAILED for what cannot be content (broken links, pipes, names that are not UTF-8)
+   */
+  contentOf(path: string, options?: ContentOptions): Promise<Content | undefined>
+  /**
+   * Stores a path's content in the cache, and links the workspace to it. The workspace's bytes stay until their cached copy
+   * is complete. @throws CairnError COMMAND_FAILED when nothing stands there, STORAGE_FULL, FAILED when it changes meanwhile
+   */
+  save(path: string, options: SaveOptions): Promise<Content>
+  /** @throws CairnError UNSAVED before anything was touched */
+  checkout(wanted: readonly Wanted[], options: CheckoutOptions): Promise<CheckoutResult>
+  /**
+   * Deletes an output from the workspace, and its emptied parents. Without `force` only when every byte is in the cache.
+   * False when nothing stood there. @throws CairnError UNSAVED
+   */
+  remove(path: string, options: { force: boolean; legacy?: boolean }): Promise<boolean>
+  /** Replaces links by writable copies. @throws CairnError COMMAND_FAILED when nothing stands there */
+  unprotect(path: string): Promise<void>
+  /** The path is no longer an output: a later checkout leaves it alone. */
+  forget(path: string): void
+  /** Writes out what was learnt. May be called twice. */
+  close(): void
 }
 
 /** What a path of the workspace should hold. `digest` undefined: nothing may stand there. */

@@ -1,0 +1,121 @@
+import { CairnError, isCode } from '@cairn/protocol/error'
+import { randomBytes } from 'node:crypto'
+import { chmodSync, closeSync, lstatSync, mkdirSync, openSync, readdirSync, renameSync, rmSync, writeSync } from 'node:fs'
+import path from 'node:path'
+
+/** Drafts of objects: written here, renamed into the cache when they are whole. */
+export interface Incoming {
+  /** A fresh name inside the drafts' folder. */
+  name(): string
+  /** Creates a draft and lets `fill` write it. A failure removes the draft. @throws CairnError STORAGE_FULL */
+  write(fill: (fd: number, name: string) => void, mode?: number): string
+  writeFrom(bytes: AsyncIterable<Uint8Array>, signal: AbortSignal, onChunk: (chunk: Uint8Array) => void): Promise<string>
+  /** Moves a draft to its place, making the folders it needs. A failure removes the draft. */
+  rename(draft: string, target: string): void
+  discard(draft: string): void
+}
+
+const ABANDONED_AFTER_MS = 60 * 60 * 1000
+
+// A pid alone comes back after a reboot, and leftovers with it.
+const RUN = `${process.pid}-${randomBytes(4).toString('hex')}`
+let serial = 0
+
+/** Drafts live in `.dvc/tmp` when that is on the cache's file system, else inside the cache. */
+export function openIncoming(cacheDir: string, options: { tmpDir: string; shared?: boolean }): Incoming {
+  let folder: string | undefined
+  const makeDir = (dir: string) => {
+    const first = mkdirSync(dir, { recursive: true, mode: options.shared ? 0o2775 : 0o777 })
+    // mkdir obeys the umask, and a shared cache must not.
+    if (options.shared && first !== undefined) for (let made = dir; made.length >= first.length; made = path.dirname(made)) chmodSync(made, 0o2775)
+  }
+  const open = () => {
+    const near = path.join(options.tmpDir, 'cairn', 'incoming')
+    makeDir(cacheDir)
+    mkdirSync(near, { recursive: true })
+    folder = lstatSync(near).dev === lstatSync(cacheDir).dev ? near : path.join(cacheDir, 'cairn-incoming')
+    makeDir(folder)
+    removeAbandoned(folder)
+    return folder
+  }
+  const name = () => path.join(folder ?? open(), `${RUN}-${serial++}`)
+  const discard = (draft: string) => rmSync(draft, { force: true })
+
+  return {
+    name,
+    discard,
+    write(fill, mode = 0o444) {
+      const draft = guarded(name)
+      return guarded(() => {
+        try {
+          const fd = openSync(draft, 'wx', mode)
+          try {
+            fill(fd, draft)
+          } finally {
+            closeSync(fd)
+          }
+          return draft
+        } catch (error) {
+          discard(draft)
+          throw error
+        }
+      })
+    },
+    async writeFrom(bytes, signal, onChunk) {
+      const draft = guarded(name)
+      const fd = guarded(() => openSync(draft, 'wx', 0o444))
+      try {
+        for await (const chunk of bytes) {
+          signal.throwIfAborted()
+          onChunk(chunk)
+          guarded(() => {
+            for (let offset = 0; offset < chunk.length; ) offset += writeSync(fd, chunk, offset)
+          })
+        }
+        signal.throwIfAborted()
+        return draft
+      } catch (error) {
+        discard(draft)
+        throw error
+      } finally {
+        closeSync(fd)
+      }
+    },
+    rename(draft, target) {
+      guarded(() => {
+        try {
+          renameSync(draft, target)
+        } catch (error) {
+          if (!isCode(error, 'ENOENT')) throw error
+          makeDir(path.dirname(target))
+          renameSync(draft, target)
+        }
+      })
+    },
+  }
+
+  function guarded<T>(work: () => T): T {
+    try {
+      return work()
+    } catch (error) {
+      throw explainFull(error, cacheDir)
+    }
+  }
+}
+
+/** A full disk in words; any other failure as it is. */
+export function explainFull(error: unknown, where: string): unknown {
+  if (!isCode(error, 'ENOSPC', 'EDQUOT')) return error
+  return new CairnError('STORAGE_FULL', `no space is left on the device of '${where}'`, {
+    cause: error,
+    hint: 'Nothing was lost: what was stored so far is kept. Free some space and run the command again.',
+  })
+}
+
+/** What killed runs left behind. Another machine's runs are told from dead ones by age. */
+function removeAbandoned(folder: string): void {
+  for (const name of readdirSync(folder)) {
+    const stat = lstatSync(path.join(folder, name), { throwIfNoEntry: false })
+    if (stat && Date.now() - stat.mtimeMs > ABANDONED_AFTER_MS) rmSync(path.join(folder, name), { force: true, recursive: true })
+  }
+}

@@ -1,0 +1,181 @@
+import { type Digest, isTree, KIND_LEGACY, KIND_TREE, makeDigest, md5Of, readHex, writeHex } from '@cairn/protocol/digest'
+import { isCode } from '@cairn/protocol/error'
+import { hash } from 'node:crypto'
+import { mkdirSync, readFileSync, rmSync } from 'node:fs'
+import path from 'node:path'
+import { crc32 } from 'node:zlib'
+import { writeFileAtomic } from '../io/atomic-write.ts'
+import type { FileStat } from './file-stat.ts'
+
+/** What is known of the files below one folder, or of single files: for each the stat that its md5 was taken at. */
+export interface StatTable {
+  /** The name of the tree that exactly these files make; undefined for single files and when not all are known. */
+  tree: Digest | undefined
+  /** Sum of the sizes; only with `tree`. */
+  bytes: number
+  /** Relative to the folder (root-relative for single files), in the order of the walk. */
+  paths: readonly string[]
+  /** mtimeMs, ctimeMs, size, ino of each path, one after the other. */
+  stats: Float64Array
+  /** 16 bytes each. */
+  md5s: Uint8Array
+}
+
+/**
+ * One file a folder in `<dir>`, replaced as a whole: two writers at once leave the table of one of them. Anything that is
+ * not exactly a table (torn, foreign, of another version) counts as absent.
+ */
+export interface StatCache {
+  load(key: StatKey): StatTable | undefined
+  save(key: StatKey, table: StatTable): void
+  forget(key: StatKey): void
+}
+
+export interface StatKey {
+  /** Root-relative or absolute path of the folder; '' for the table of single files. */
+  path: string
+  legacy: boolean
+}
+
+const MAGIC = 0x43535431
+/** magic, crc32 of the rest, count, kind, bytes (double), md5 of the tree, length of key and paths. */
+const HEADER_BYTES = 4 + 4 + 4 + 4 + 8 + 16 + 4 + 4
+const STAT_FIELDS = 4
+
+export function openStatCache(dir: string): StatCache {
+  const fileOf = ({ path: folder, legacy }: StatKey) => path.join(dir, hash('md5', `${legacy ? 'legacy' : 'md5'}\0${folder}`, 'hex').slice(0, 20))
+  return {
+    load(key) {
+      try {
+        return decodeTable(readFileSync(fileOf(key)), key)
+      } catch (error) {
+        if (isCode(error, 'ENOENT', 'ENOTDIR', 'EISDIR', 'EACCES')) return undefined
+        throw error
+      }
+    },
+    save(key, table) {
+      try {
+        mkdirSync(dir, { recursive: true })
+        writeFileAtomic(fileOf(key), encodeTable(key, table))
+      } catch (error) {
+        // Only speed is lost, and a status on a read-only or full disk must still answer.
+        if (!isCode(error, 'ENOSPC', 'EDQUOT', 'EROFS', 'EACCES', 'EPERM')) throw error
+      }
+    },
+    forget: (key) => rmSync(fileOf(key), { force: true }),
+  }
+}
+
+export function encodeTable(key: StatKey, table: StatTable): Buffer {
+  const keyBytes = Buffer.from(key.path)
+  const pathBytes = Buffer.from(table.paths.join('\0'))
+  const count = table.paths.length
+  const statBytes = Buffer.from(table.stats.buffer, table.stats.byteOffset, count * STAT_FIELDS * 8)
+  const file = Buffer.concat([Buffer.alloc(HEADER_BYTES), statBytes, table.md5s.subarray(0, count * 16), keyBytes, pathBytes])
+  file.writeUInt32LE(MAGIC, 0)
+  file.writeUInt32LE(count, 8)
+  file.writeUInt32LE((key.legacy ? KIND_LEGACY : 0) | (table.tree ? KIND_TREE : 0), 12)
+  file.writeDoubleLE(table.bytes, 16)
+  if (table.tree) writeHex(file, 24, md5Of(table.tree))
+  file.writeUInt32LE(keyBytes.length, 40)
+  file.writeUInt32LE(pathBytes.length, 44)
+  file.writeUInt32LE(crc32(file.subarray(8)), 4)
+  return file
+}
+
+/** undefined for anything but a whole table of this key. */
+export function decodeTable(file: Buffer, key: StatKey): StatTable | undefined {
+  if (file.length < HEADER_BYTES || file.readUInt32LE(0) !== MAGIC || file.readUInt32LE(4) !== crc32(file.subarray(8))) return undefined
+  const count = file.readUInt32LE(8)
+  const kind = file.readUInt32LE(12)
+  const keyLength = file.readUInt32LE(40)
+  const pathLength = file.readUInt32LE(44)
+  const md5Start = HEADER_BYTES + count * STAT_FIELDS * 8
+  const keyStart = md5Start + count * 16
+  if (file.length !== keyStart + keyLength + pathLength) return undefined
+  const legacy = (kind & KIND_LEGACY) !== 0
+  if (legacy !== key.legacy || file.toString('utf8', keyStart, keyStart + keyLength) !== key.path) return undefined
+  const paths = count === 0 ? [] : file.toString('utf8', keyStart + keyLength).split('\0')
+  if (paths.length !== count) return undefined
+  // Copied: a view needs an alignment that a Buffer does not promise.
+  const stats = new Float64Array(new Uint8Array(file.subarray(HEADER_BYTES, md5Start)).buffer)
+  const tree = (kind & KIND_TREE) !== 0 ? makeDigest(readHex(file, 24), { tree: true, legacy }) : undefined
+  return { tree, bytes: file.readDoubleLE(16), paths, stats, md5s: file.subarray(md5Start, keyStart) }
+}
+
+/** True when row `index` was recorded for exactly this state of the file. A row of NaNs never matches. */
+export function rowMatches(table: StatTable, index: number, stat: FileStat): boolean {
+  const { stats } = table
+  const at = index * STAT_FIELDS
+  return stats[at] === stat.mtimeMs && stats[at + 1] === stat.ctimeMs && stats[at + 2] === stat.size && stats[at + 3] === stat.ino
+}
+
+export const rowMd5 = (table: StatTable, index: number): string => readHex(table.md5s, index * 16)
+
+/** Rows under construction. */
+export interface TableBuilder {
+  readonly count: number
+  /** Adds a file whose md5 comes later. Returns its row. */
+  add(path: string, stat: FileStat): number
+  setMd5(row: number, hex: string): void
+  /** 16 bytes of `from`, at `offset`. */
+  setMd5Bytes(row: number, from: Uint8Array, offset: number): void
+  setStat(row: number, stat: FileStat): void
+  /** The row stays, but will not vouch for the file next time. */
+  distrust(row: number): void
+  path(row: number): string
+  md5(row: number): string
+  stat(row: number): FileStat
+  /** A view that later changes show through in; sizes are those of now. */
+  table(tree: Digest | undefined, bytes: number): StatTable
+}
+
+export function createTableBuilder(capacity = 256): TableBuilder {
+  const paths: string[] = []
+  let stats = new Float64Array(capacity * STAT_FIELDS)
+  let md5s = Buffer.alloc(capacity * 16)
+  const grow = () => {
+    const larger = new Float64Array(stats.length * 2)
+    larger.set(stats)
+    stats = larger
+    md5s = Buffer.concat([md5s], md5s.length * 2)
+  }
+  const setStat = (row: number, stat: FileStat) => {
+    const at = row * STAT_FIELDS
+    stats[at] = stat.mtimeMs
+    stats[at + 1] = stat.ctimeMs
+    stats[at + 2] = stat.size
+    stats[at + 3] = stat.ino
+  }
+  return {
+    get count() {
+      return paths.length
+    },
+    add(file, stat) {
+      const row = paths.length
+      if ((row + 1) * 16 > md5s.length) grow()
+      paths.push(file)
+      setStat(row, stat)
+      return row
+    },
+    setMd5: (row, hex) => writeHex(md5s, row * 16, hex),
+    setMd5Bytes: (row, from, offset) => md5s.set(from.subarray(offset, offset + 16), row * 16),
+    setStat,
+    distrust(row) {
+      stats[row * STAT_FIELDS] = Number.NaN
+    },
+    path: (row) => paths[row] ?? '',
+    md5: (row) => readHex(md5s, row * 16),
+    stat(row) {
+      const [mtimeMs = 0, ctimeMs = 0, size = 0, ino = 0] = stats.subarray(row * STAT_FIELDS, (row + 1) * STAT_FIELDS)
+      return { mtimeMs, ctimeMs, size, ino }
+    },
+    table: (tree, bytes) => ({
+      tree: tree && isTree(tree) ? tree : undefined,
+      bytes,
+      paths,
+      stats: stats.subarray(0, paths.length * STAT_FIELDS),
+      md5s: md5s.subarray(0, paths.length * 16),
+    }),
+  }
+}

@@ -1,0 +1,142 @@
+import { type Digest, makeDigest } from '@cairn/protocol/digest'
+import { CairnError, isCode } from '@cairn/protocol/error'
+import type { TreeEntry } from '@cairn/protocol/tree'
+import type { Stats } from 'node:fs'
+import type { ObjectCache } from '../cache/object-cache.ts'
+import { createTableBuilder, rowMatches, rowMd5, type StatTable, type TableBuilder } from '../cache/stat-cache.ts'
+import type { Ignore } from '../repo/ignore.ts'
+import { walkFolder, cannotTrack } from './walk.ts'
+
+/** The files below a folder (or one single file) as they stand, with what is already known of them. */
+export interface Scan {
+  /** Absolute; rows are relative to it. A single file is one row '' of itself. */
+  root: string
+  legacy: boolean
+  rows: TableBuilder
+  /** Rows whose md5 is not known. */
+  unknown: number[]
+  /** By row: ORed `LINK`, `EXECUTABLE`, `READ_ONLY`, `MANY_NAMES`. */
+  flags: number[]
+  devices: number[]
+  bytes: number
+  folderLinks: string[]
+  /** What stands there and is no content; only with `tolerant`. */
+  odd: string[]
+  /** The table that it was compared with, when every row of it is still true and nothing was added. */
+  unchanged: StatTable | undefined
+}
+
+export const LINK = 1
+export const EXECUTABLE = 2
+export const READ_ONLY = 4
+export const MANY_NAMES = 8
+
+export interface ScanOptions {
+  signal: AbortSignal
+  ignore: Ignore | undefined
+  /** Root-relative path of the folder, for `ignore`. */
+  prefix: string
+  legacy: boolean
+  known: StatTable | undefined
+  cache: ObjectCache
+  /** What cannot be content is listed in `odd` instead of thrown. */
+  tolerant?: boolean
+}
+
+export function flagsOf(stat: Stats, viaLink: boolean): number {
+  return (
+    (viaLink ? LINK : 0) |
+    ((stat.mode & 0o111) === 0 ? 0 : EXECUTABLE) |
+    ((stat.mode & 0o222) === 0 ? READ_ONLY : 0) |
+    (stat.nlink > 1 ? MANY_NAMES : 0)
+  )
+}
+
+export async function scanFolder(root: string, options: ScanOptions): Promise<Scan> {
+  const { known, legacy } = options
+  const scan = emptyScan(root, legacy, known?.paths.length)
+  const findRow = createRowFinder(known)
+  let matched = 0
+  try {
+    await walkFolder(root, options, {
+      file(relative, stat, viaLink) {
+        const row = scan.rows.add(relative, stat)
+        scan.flags.push(flagsOf(stat, viaLink))
+        scan.devices.push(stat.dev)
+        scan.bytes += stat.size
+        const before = findRow(relative)
+        if (known && before !== undefined && rowMatches(known, before, stat)) {
+          scan.rows.setMd5Bytes(row, known.md5s, before * 16)
+          matched++
+        } else if (known && before !== undefined && isSameObject(options.cache, makeDigest(rowMd5(known, before), { legacy }), stat, viaLink)) {
+          scan.rows.setMd5Bytes(row, known.md5s, before * 16)
+        } else scan.unknown.push(row)
+      },
+      folderLink: (relative) => void scan.folderLinks.push(relative),
+      odd(relative, problem) {
+        if (!options.tolerant) throw cannotTrack(`${root}/${relative}`, problem)
+        scan.odd.push(relative)
+      },
+    })
+  } catch (error) {
+    throw explainUnreadable(error)
+  }
+  if (known && matched === scan.rows.count && matched === known.paths.length) scan.unchanged = known
+  return scan
+}
+
+export function emptyScan(root: string, legacy: boolean, capacity = 256): Scan {
+  return {
+    root,
+    legacy,
+    rows: createTableBuilder(Math.max(16, capacity + 16)),
+    unknown: [],
+    flags: [],
+    devices: [],
+    bytes: 0,
+    folderLinks: [],
+    odd: [],
+    unchanged: undefined,
+  }
+}
+
+/** The files come in the order of the table, so nearly every row is found by looking at the next one. */
+function createRowFinder(known: StatTable | undefined): (path: string) => number | undefined {
+  if (!known) return () => undefined
+  let next = 0
+  let rowOf: Map<string, number> | undefined
+  return (path) => {
+    if (known.paths[next] === path) return next++
+    rowOf ??= new Map(known.paths.map((each, row) => [each, row]))
+    const row = rowOf.get(path)
+    if (row !== undefined) next = row + 1
+    return row
+  }
+}
+
+/**
+ * A hard link of a cached object changes its ctime whenever the object gets or loses another name. It is still that object
+ * when it is the same inode and the object is sound.
+ */
+export function isSameObject(cache: ObjectCache, digest: Digest, stat: Stats, viaLink: boolean): boolean {
+  if (stat.nlink < 2 && !viaLink) return false
+  const object = cache.soundStat(digest)
+  return object !== undefined && object.ino === stat.ino && object.dev === stat.dev
+}
+
+export const absoluteOf = (scan: Scan, row: number): string => {
+  const relative = scan.rows.path(row)
+  return relative === '' ? scan.root : `${scan.root}/${relative}`
+}
+
+export const digestOf = (scan: Scan, row: number): Digest => makeDigest(scan.rows.md5(row), { legacy: scan.legacy })
+
+export function entriesOf(rows: Pick<TableBuilder, 'count' | 'path' | 'md5'>, legacy: boolean): TreeEntry[] {
+  return Array.from({ length: rows.count }, (_, row) => ({ path: rows.path(row), digest: makeDigest(rows.md5(row), { legacy }) }))
+}
+
+export function explainUnreadable(error: unknown): unknown {
+  if (!isCode(error, 'EACCES', 'EPERM') || !(error instanceof Error)) return error
+  const file = 'path' in error ? String(error.path) : ''
+  return new CairnError('COMMAND_FAILED', `cannot read '${file}': permission denied`, { cause: error })
+}
