@@ -34,8 +34,8 @@ export interface MapEntry {
   node: YamlNode
 }
 
-/** Reading follows aliases; a document of ten lines can name a billion nodes that way. */
-const MAX_NODES = 4_000_000
+/** Nodes reached through aliases: ten lines can name a billion nodes that way. */
+const MAX_ALIASED = 100_000
 
 /** How errors name a stage file. */
 export const display = (file: string): string => (file.includes('/') ? `'${file}'` : `'./${file}'`)
@@ -57,7 +57,7 @@ export function readYaml(text: string, file: string): YamlNode | undefined {
   const [error] = document.errors
   if (error) throw invalid(text, file, error.message, lines.linePos(error.pos[0]))
   if (document.contents === null) return undefined
-  const node = convert(document.contents, { document, lines, file, left: MAX_NODES, open: new Set() })
+  const node = convert(document.contents, { document, lines, file, left: MAX_ALIASED, open: new Set() })
   return node.kind === 'scalar' && node.value === null ? undefined : node
 }
 
@@ -82,7 +82,7 @@ interface Conversion {
 
 function convert(node: Node, state: Conversion): YamlNode {
   const { line, col: column } = state.lines.linePos(node.range?.[0] ?? 0)
-  if (--state.left < 0) throw new CairnError('STAGE_FILE_INVALID', `${display(state.file)} is invalid: too many nodes`)
+  if (state.open.size > 0 && --state.left < 0) throw new CairnError('STAGE_FILE_INVALID', `${display(state.file)} is invalid: too many aliases`)
   if (isAlias(node)) return followAlias(node, state, { line, column })
   if (isScalar(node)) return { kind: 'scalar', line, column, ...scalarOf(node) }
   if (isSeq(node)) return { kind: 'seq', line, column, nodes: node.items.map((each) => convert(each as Node, state)) }
