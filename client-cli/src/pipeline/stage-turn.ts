@@ -1,0 +1,150 @@
+import { existsSync } from 'node:fs'
+import path from 'node:path'
+import { CairnError } from '@cairn/protocol/error'
+import { isLocal, observe } from './observe.ts'
+import type { PathLocks, UsedPaths } from './path-locks.ts'
+import { checkOutStage, clearOuts, recordInputs, recordOuts, recordRun, restoreRun, type Running } from './run-stage.ts'
+import { writeStage } from './save-stage.ts'
+import type { StageWords } from './stage-words.ts'
+import type { Stage } from './stage.ts'
+import { changesOf, decide, type Change, type Seen, type Verdict } from './staleness.ts'
+
+export interface TurnOptions {
+  /** Only tell what would be done. */
+  dry?: boolean
+  /** false: outs are recorded but not saved into the cache. */
+  commit?: boolean
+  /** What is merely absent does not count as changed. */
+  allowMissing?: boolean
+  /** false: a former run on the same deps is not looked for. */
+  runCache?: boolean
+}
+
+/** A stage whose command is due: its deps are recorded, its outs out of the way, its paths entered in the path locks. */
+export interface Due {
+  stage: Stage
+  inputs: Stage
+  release: () => Promise<void>
+}
+
+/** `placed`: its outs were only put back, their content is what it was. `changed`: it has a new record. */
+export type Outcome = { type: 'fresh' | 'placed' | 'changed' } | { type: 'due'; due: Due }
+
+/** One stage's turn in a reproduction. Everything here is called with the repository locked. */
+export interface StageTurn {
+  /** Brings the stage up to date as far as that takes no command. */
+  visit(stage: Stage, options: { force: boolean }): Promise<Outcome>
+  /** Takes up what the command of a due stage made. */
+  settle(due: Due): Promise<void>
+}
+
+export function createStageTurn(running: Running, parts: { locks: PathLocks; words: StageWords }, options: TurnOptions): StageTurn {
+  const { workspace } = running
+  const { locks, words } = parts
+  const commit = options.commit ?? true
+  const write = (stage: Stage) => writeAndTell(running, words, stage)
+
+  async function commitOuts(stage: Stage, seen: Seen): Promise<Outcome> {
+    words.committing(stage)
+    refuseMissingSources(stage, seen)
+    write(await recordOuts(running, stage, { commit }))
+    return { type: 'changed' }
+  }
+
+  async function runOrRestore(stage: Stage, force: boolean): Promise<Outcome> {
+    const inputs = await recordInputs(workspace, stage)
+    const restored = force || !commit || options.runCache === false ? undefined : await restoreRun(running, inputs)
+    if (restored) {
+      words.cached(stage)
+      write(restored)
+      return { type: 'changed' }
+    }
+    refuseTrackedOuts(running, stage)
+    return { type: 'due', due: await makeDue(stage, inputs) }
+  }
+
+  async function makeDue(stage: Stage, inputs: Stage): Promise<Due> {
+    const release = await locks.acquire(pathsOf(stage))
+    try {
+      await clearOuts(workspace, stage)
+      words.running(stage)
+      return { stage, inputs, release }
+    } catch (error) {
+      await release()
+      throw error
+    }
+  }
+
+  return {
+    async visit(stage, { force }) {
+      await locks.refuseBusy(pathsOf(stage))
+      const seen = await observe(workspace, stage)
+      const changes = relevant(changesOf(stage, seen), options)
+      const verdict = force ? forcedVerdict(stage) : decide(stage, changes, seen)
+      if (verdict === 'fresh') words.fresh(stage)
+      else words.reasons(stage, changes)
+      if (verdict === 'fresh') return { type: 'fresh' }
+      if (options.dry) return foretell(words, stage, verdict)
+      if (verdict === 'commit') return commitOuts(stage, seen)
+      if (verdict === 'checkout' && (await checkOutStage(workspace, stage))) {
+        words.cached(stage)
+        return { type: 'placed' }
+      }
+      return runOrRestore(stage, force)
+    },
+    async settle({ inputs, release }) {
+      try {
+        write(await recordRun(running, inputs, { commit }))
+      } finally {
+        await release()
+      }
+    },
+  }
+}
+
+function foretell(words: StageWords, stage: Stage, verdict: Exclude<Verdict, 'fresh'>): Outcome {
+  if (verdict === 'run') words.running(stage)
+  else if (verdict === 'commit') words.committing(stage)
+  else words.cached(stage)
+  return { type: verdict === 'checkout' ? 'placed' : 'changed' }
+}
+
+/** What a run of the stage reads and writes, root-relative. */
+export const pathsOf = (stage: Stage): UsedPaths => ({
+  reads: [...stage.deps.filter(isLocal), ...stage.params].map((dep) => dep.path),
+  writes: stage.outs.map((out) => out.path),
+})
+
+const forcedVerdict = (stage: Stage): Exclude<Verdict, 'fresh'> => (stage.cmd === undefined || stage.frozen ? 'commit' : 'run')
+
+function relevant(changes: readonly Change[], { allowMissing }: TurnOptions): readonly Change[] {
+  if (!allowMissing) return changes
+  return changes.filter((change) => (change.kind !== 'dep' && change.kind !== 'out') || (change.state !== 'deleted' && change.state !== 'not in cache'))
+}
+
+function refuseMissingSources(stage: Stage, seen: Seen): void {
+  const gone = stage.outs.filter((out) => seen.outs.get(out.path)?.digest === undefined).map((out) => out.path)
+  if (gone.length === 0) return
+  throw new CairnError('STAGE_FAILED', `missing data '${gone.length > 1 ? 'sources' : 'source'}': ${gone.join(', ')}`, {
+    hint: "'cairn pull' brings what a remote has of it.",
+  })
+}
+
+/** Saving such an out would take from Git what Git keeps. @throws CairnError STAGE_FAILED */
+export function refuseTrackedOuts({ workspace: { repo } }: Running, stage: Stage): void {
+  for (const out of stage.outs) {
+    if (!out.cache || !repo.git?.isTracked(path.resolve(repo.root, out.path))) continue
+    throw new CairnError('STAGE_FAILED', `output '${out.path}' is already tracked by SCM (e.g. Git).`, {
+      hint: `To stop tracking it in Git: git rm -r --cached '${out.path}' && git commit -m "stop tracking ${out.path}"`,
+    })
+  }
+}
+
+/** Writes the stage's file, at once and whole: from here on the stage counts as done. */
+export function writeAndTell({ workspace: { repo }, touched }: Running, words: StageWords, stage: Stage): void {
+  const lockFile = path.posix.join(path.posix.dirname(stage.file), 'dvc.lock')
+  const isNew = stage.kind === 'pipeline' && !existsSync(path.join(repo.root, lockFile))
+  const written = writeStage(repo, stage)
+  for (const file of written) touched.add(file)
+  words.written(stage, { lockFile: stage.kind === 'pipeline' && written.includes(lockFile) ? lockFile : undefined, isNew })
+}
