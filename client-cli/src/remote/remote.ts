@@ -3,16 +3,11 @@ import type { TreeEntry } from '@cairn/protocol/tree'
 import type { ObjectSink } from '../cache/object-sink.ts'
 import type { Report } from '../report/event.ts'
 
-/** Cached bytes that a push reads. `path` is an absolute file. */
-export interface LocalObject {
+/** A tree to push. */
+export interface LocalTree {
   digest: Digest
-  path: string
-  size: number
-}
-
-/** A tree to push: its own bytes in the cache and its parsed entries. */
-export interface LocalTree extends LocalObject {
-  entries: readonly TreeEntry[]
+  /** Parsed out of the cache at first use: a push that has nothing to send never needs them. @throws as ObjectCache.readTree */
+  readonly entries: readonly TreeEntry[]
 }
 
 export interface TransferOptions {
@@ -25,19 +20,37 @@ export interface TransferOptions {
 /** Called for each object as soon as it is in the cache, or known to be gone from the remote. */
 export type OnObject = (digest: Digest, outcome: 'transferred' | 'absent') => void
 
+/** An object that stayed behind. `missing` and `damaged` are about the sending side's copy; `refused` is the receiver's answer. */
+export interface TransferFailure {
+  digest: Digest
+  reason: 'missing' | 'damaged' | 'refused'
+  message: string
+}
+
 export interface PushResult {
   /** Objects that went over the wire, trees included. */
   pushed: number
   bytes: number
   requests: number
+  /** Everything else was sent. A tree is not sent when one of its entries stayed behind; it is not named here for that. */
+  failed: TransferFailure[]
+}
+
+export interface FetchResult {
+  bytes: number
+  requests: number
+  /** Objects whose bytes never agreed with their digest, after more than one try. */
+  failed: TransferFailure[]
 }
 
 /**
  * The other side of push and pull. One conformance suite (test/conformance/remote.ts) runs against every implementation.
- * Implementations retry what may be retried; what they throw is final.
+ * Implementations retry what may be retried; what they throw is final. They read what they send from the cache they were
+ * opened with, and send nothing that is not sound there.
  */
 export interface Remote {
   readonly name: string
+  /** Without credentials. */
   readonly url: string
   /**
    * Which of the *roots* (trees and single files) are not there in full. A tree that is not missing has all its files.
@@ -45,16 +58,13 @@ export interface Remote {
    */
   findMissing(roots: readonly Digest[], options: TransferOptions): Promise<Set<Digest>>
   /**
-   * Which files of these trees and which single files the remote lacks: what a push would send. Used by `status -c`
-   * and `push --dry-run`; sends nothing but questions.
+   * Which of these objects, each by itself, the remote lacks: with the entries of missing trees, what a push would send.
+   * Used by `status -c` and `push --dry-run`; sends nothing but questions.
    */
   findMissingFiles(digests: readonly Digest[], options: TransferOptions): Promise<Set<Digest>>
   /** Sends what is missing of these trees (a tree only after everything in it) and files. Answers when all of it is durable there. */
-  push(trees: readonly LocalTree[], files: readonly LocalObject[], options: TransferOptions): Promise<PushResult>
-  /**
-   * Brings objects into the sink, each verified. Objects the remote does not have are reported `absent`, not thrown.
-   * `large` says which are known to be large (streamed); sizes are not always known.
-   */
-  fetch(digests: readonly Digest[], sink: ObjectSink, options: TransferOptions & { onObject?: OnObject }): Promise<{ bytes: number; requests: number }>
+  push(trees: readonly LocalTree[], files: readonly Digest[], options: TransferOptions): Promise<PushResult>
+  /** Brings objects into the sink, each verified. Objects the remote does not have are reported `absent`, not thrown. */
+  fetch(digests: readonly Digest[], sink: ObjectSink, options: TransferOptions & { onObject?: OnObject }): Promise<FetchResult>
   close(): Promise<void>
 }

@@ -1,0 +1,208 @@
+import { readFileSync } from 'node:fs'
+import type { PackAnswer } from '@cairn/protocol/api'
+import type { Digest } from '@cairn/protocol/digest'
+import { CairnError, isCode } from '@cairn/protocol/error'
+import { mapLimit } from '../io/limit.ts'
+import { fileBody, packBody } from './bodies.ts'
+import type { CairnApi } from './cairn-api.ts'
+import { createMeter, type Meter } from './meter.ts'
+import {
+  type Failures,
+  noteUnsound,
+  type Outgoing,
+  type SourceCache,
+  takeAllSound,
+  takeEntries,
+  takeSound,
+  withoutFailed,
+} from './outgoing.ts'
+import { planPush } from './pack-plan.ts'
+import type { LocalTree, PushResult, TransferOptions } from './remote.ts'
+
+/** Commits, and whole pushes, that are tried before giving up. Each try sends only what is still missing. */
+const TRIES = 3
+
+export interface CairnPush {
+  api: CairnApi
+  cache: SourceCache
+  trees: readonly LocalTree[]
+  files: readonly Digest[]
+  options: TransferOptions
+}
+
+/**
+ * Asks with the roots, sends the trees, then the files that the answers name, and commits. A session that the server lost
+ * starts over: what was sent is kept there.
+ */
+export async function pushToCairn(push: CairnPush): Promise<Omit<PushResult, 'requests'>> {
+  for (let tries = 1; ; tries++) {
+    try {
+      return await pushOnce(push)
+    } catch (error) {
+      if (!isCode(error, 'SESSION_UNKNOWN') || tries >= TRIES) throw error
+    }
+  }
+}
+
+/** One push under way. */
+interface Run extends CairnPush {
+  session: string
+  failures: Failures
+  jobs: number
+  pushed: number
+  bytes: number
+  meter: Meter
+}
+
+async function pushOnce(push: CairnPush): Promise<Omit<PushResult, 'requests'>> {
+  const { api, options } = push
+  const roots = [...new Set([...push.trees.map((tree) => tree.digest), ...push.files])]
+  if (roots.length === 0) return { pushed: 0, bytes: 0, failed: [] }
+  const { session, missing } = await api.missing(roots, { intent: 'push', session: undefined, signal: options.signal })
+  if (missing.size === 0) return { pushed: 0, bytes: 0, failed: [] }
+
+  const jobs = options.jobs ?? api.limits.parallel
+  const run: Run = { ...push, session, failures: new Map(), jobs, meter: createMeter(options.report, 'Pushing'), pushed: 0, bytes: 0 }
+  const trees = [...new Map(push.trees.filter((tree) => missing.has(tree.digest)).map((tree) => [tree.digest, tree])).values()]
+  const files = [...new Set(push.files)].filter((digest) => missing.has(digest))
+  try {
+    const entries = await sendTrees(run, trees)
+    await sendObjects(run, [...entries, ...files])
+    await commit(run, trees, files)
+  } finally {
+    run.meter.end()
+  }
+  return { pushed: run.pushed, bytes: run.bytes, failed: [...run.failures.values()] }
+}
+
+/** Resolves with the entries that the server lacks, in the order of the trees. */
+async function sendTrees(run: Run, trees: readonly LocalTree[]): Promise<Digest[]> {
+  const answers = await mapLimit(trees, run.jobs, (tree) => sendTree(run, tree))
+  return answers.flat()
+}
+
+async function sendTree(run: Run, tree: LocalTree): Promise<Digest[]> {
+  const { api, session, options } = run
+  const entries = takeEntries(tree, run.failures)
+  const object = entries && takeSound(run.cache, tree.digest, run.failures)
+  if (!object) return []
+  const bytes = readFileSync(object.path)
+  try {
+    const { missing } = await api.sendTree(tree.digest, bytes, { session, signal: options.signal })
+    run.pushed++
+    run.bytes += object.size
+    // The server's order is its own; the folder's order keeps neighbours together in the packs.
+    const lacking = new Set(missing)
+    return entries.map((entry) => entry.digest).filter((digest) => lacking.has(digest))
+  } catch (error) {
+    noteRefusal(run, tree.digest, error)
+    return []
+  }
+}
+
+const OBJECT_CODES = ['DIGEST_MISMATCH', 'DIGEST_CONFLICT', 'BODY_TOO_LARGE', 'BAD_TREE', 'TREE_INCOMPLETE']
+
+/** An answer about one object keeps only that object back; any other error ends the push. */
+function noteRefusal(run: Run, digest: Digest, error: unknown): void {
+  if (!isCode(error, ...OBJECT_CODES)) throw error
+  run.failures.set(digest, { digest, reason: 'refused', message: (error as Error).message })
+}
+
+async function sendObjects(run: Run, digests: readonly Digest[]): Promise<void> {
+  const { api, cache, failures, jobs, options } = run
+  const objects = await takeAllSound(cache, digests, failures, options.signal)
+  run.meter.plan(objects.reduce((sum, object) => sum + object.size, 0))
+  const plan = planPush(objects, api.limits, jobs)
+  const refused: Outgoing[] = []
+  const sends = [
+    ...plan.singles.map((object) => () => sendSingle(run, object)),
+    ...plan.packs.map((members) => async () => {
+      refused.push(...(await sendPack(run, members)))
+    }),
+  ]
+  await mapLimit(sends, jobs, (send) => send())
+  // A member is refused when its bytes were damaged here or on the way. On the way is worth a second try.
+  await mapLimit(refused, jobs, (object) => sendSingle(run, object))
+}
+
+/** Resolves with the members that the server refused. */
+async function sendPack(run: Run, planned: readonly Outgoing[]): Promise<Outgoing[]> {
+  let members = planned
+  while (members.length > 0) {
+    const count = run.meter.body()
+    const body = () => {
+      count.restart()
+      return packBody(members, (bytes) => count.add(bytes))
+    }
+    try {
+      const answer = await run.api.sendPack(body, { session: run.session, signal: run.options.signal })
+      return noteAnswer(run, members, answer)
+    } catch (error) {
+      count.restart()
+      const changed = changedObject(error)
+      if (changed === undefined) throw error
+      noteUnsound(changed, true, run.failures)
+      members = members.filter((member) => member.digest !== changed)
+    }
+  }
+  return []
+}
+
+function noteAnswer(run: Run, members: readonly Outgoing[], answer: PackAnswer): Outgoing[] {
+  const refused = new Set(answer.refused.map((refusal) => refusal.digest))
+  for (const member of members) {
+    if (refused.has(member.digest)) continue
+    run.pushed++
+    run.bytes += member.size
+  }
+  return members.filter((member) => refused.has(member.digest))
+}
+
+async function sendSingle(run: Run, object: Outgoing): Promise<void> {
+  const count = run.meter.body()
+  const body = () => {
+    count.restart()
+    return fileBody(object, (bytes) => count.add(bytes))
+  }
+  try {
+    await run.api.sendObject(object.digest, body, { session: run.session, signal: run.options.signal })
+    run.pushed++
+    run.bytes += object.size
+  } catch (error) {
+    count.restart()
+    const changed = changedObject(error)
+    if (changed !== undefined) noteUnsound(changed, true, run.failures)
+    else noteRefusal(run, object.digest, error)
+  }
+}
+
+function changedObject(error: unknown): Digest | undefined {
+  return error instanceof CairnError && error.code === 'CACHE_DAMAGED' ? (error.data?.['digest'] as Digest | undefined) : undefined
+}
+
+async function commit(run: Run, trees: readonly LocalTree[], files: readonly Digest[]): Promise<void> {
+  const { api, failures, session, options } = run
+  for (let tries = 1; ; tries++) {
+    const whole = withoutFailed(trees, failures)
+    const roots = [...whole.map((tree) => tree.digest), ...files.filter((digest) => !failures.has(digest))]
+    if (roots.length === 0) return
+    try {
+      await api.commit(roots, { session, signal: options.signal })
+      return
+    } catch (error) {
+      if (!(error instanceof CairnError) || error.code !== 'TREE_INCOMPLETE' || tries >= TRIES) throw error
+      await sendLost(run, whole, error.data?.['missing'])
+    }
+  }
+}
+
+/** What vanished from the server between the question and the commit. */
+async function sendLost(run: Run, trees: readonly LocalTree[], named: unknown): Promise<void> {
+  const lost = new Set(Array.isArray(named) ? (named as Digest[]) : [])
+  const entries = await sendTrees(
+    run,
+    trees.filter((tree) => lost.has(tree.digest)),
+  )
+  const roots = new Set(trees.map((tree) => tree.digest))
+  await sendObjects(run, [...entries, ...[...lost].filter((digest) => !roots.has(digest))])
+}

@@ -1,0 +1,149 @@
+import { mkdirSync, readFileSync } from 'node:fs'
+import path from 'node:path'
+import type { RemoteInfo } from '@cairn/protocol/api'
+import { CairnError, isCode } from '@cairn/protocol/error'
+import { API_VERSION } from '@cairn/protocol/limits'
+import type { Context } from '../command.ts'
+import { writeFileAtomic } from '../io/atomic-write.ts'
+import type { RemoteConfig } from '../repo/config.ts'
+import type { Repo } from '../repo/repo.ts'
+import { createCairnRemote } from './cairn-remote.ts'
+import { cairnCredentials, type Credentials, dvcCredentials, NO_CREDENTIALS } from './credentials.ts'
+import { createDirectoryRemote } from './directory-remote.ts'
+import { createDvcHttpRemote } from './dvc-http-remote.ts'
+import { createHttpClient, type HttpClient } from './http-client.ts'
+import { readText } from './http-exchange.ts'
+import type { SourceCache } from './outgoing.ts'
+import type { Remote } from './remote.ts'
+
+/** A plain HTTP server gets one request an object, so it takes more of them at once to be quick. */
+const PLAIN_JOBS = 16
+
+/**
+ * The remote of that name, or the default one. A url with a Cairn server behind it gets the native protocol, any other http
+ * url what stock dvc speaks. Close it.
+ * @throws CairnError CONFIG, UNREACHABLE
+ */
+export async function openRemote(repo: Repo, name: string | undefined, context: Context, cache: SourceCache): Promise<Remote> {
+  const config = resolve(repo, name === undefined ? repo.config.defaultRemote() : repo.config.remote(name))
+  const scheme = /^([a-z][a-z0-9+.-]*):\/\//i.exec(config.url)?.[1]?.toLowerCase()
+  if (scheme === undefined) return createDirectoryRemote({ name: config.name, dir: config.url, cache })
+  if (scheme === 'http' || scheme === 'https') return openHttpRemote(repo, config, context, cache)
+  throw new CairnError('CONFIG', `remote '${config.name}': ${scheme}:// is not supported`, {
+    hint: 'cairn reads and writes Cairn servers, plain HTTP(S) servers and directories. Let a Cairn server keep its objects in your bucket.',
+  })
+}
+
+/** `remote://NAME/sub` is a folder of another remote and inherits its options. */
+function resolve(repo: Repo, config: RemoteConfig): RemoteConfig {
+  const match = /^remote:\/\/([^/]+)(\/.*)?$/.exec(config.url)
+  if (!match?.[1]) return config
+  const parent = resolve(repo, repo.config.remote(match[1]))
+  return { name: config.name, url: `${parent.url.replace(/\/$/, '')}${match[2] ?? ''}`, options: { ...parent.options, ...config.options } }
+}
+
+async function openHttpRemote(repo: Repo, config: RemoteConfig, context: Context, cache: SourceCache): Promise<Remote> {
+  const url = new URL(config.url)
+  const shared = { name: config.name, url: withoutSecrets(url), cache }
+  const client = (credentials: Credentials, sockets: number) =>
+    createHttpClient({ base: shared.url, credentials, sockets, env: context.env, ...connectionOptions(repo, config) })
+
+  const info = await findServer(repo, shared.url, () => client(NO_CREDENTIALS, 1), context.signal)
+  if (info) return createCairnRemote({ ...shared, info, http: client(cairnCredentials(url, config, context.env), 32) })
+  const jobs = Number(config.options['jobs'] ?? PLAIN_JOBS)
+  const method = config.options['method']?.toUpperCase() === 'PUT' ? 'PUT' : 'POST'
+  return createDvcHttpRemote({ ...shared, method, jobs, http: client(dvcCredentials(url, config), 100) })
+}
+
+function withoutSecrets(url: URL): string {
+  const bare = new URL(url)
+  bare.username = ''
+  bare.password = ''
+  return bare.href.replace(/\/$/, '')
+}
+
+function connectionOptions(repo: Repo, { options }: RemoteConfig) {
+  const seconds = (text: string | undefined) => (text === undefined ? undefined : Number(text))
+  const trust = options['ssl_verify']
+  const tls = trust === undefined || /^true$/i.test(trust) ? undefined : /^false$/i.test(trust) ? { verify: false } : { ca: readCertificate(repo, trust) }
+  return { connectSeconds: seconds(options['connect_timeout']), stallSeconds: seconds(options['read_timeout']), tls }
+}
+
+function readCertificate(repo: Repo, file: string): string {
+  try {
+    return readFileSync(path.resolve(repo.root, file), 'utf8')
+  } catch (cause) {
+    throw new CairnError('CONFIG', `ssl_verify: cannot read '${file}'`, { cause })
+  }
+}
+
+/** What a server once said about itself is believed for a day, so that most pushes do not ask. */
+const BELIEVED_MS = 24 * 3600 * 1000
+
+interface Known {
+  info: RemoteInfo
+  at: number
+}
+
+async function findServer(repo: Repo, url: string, open: () => HttpClient, signal: AbortSignal): Promise<RemoteInfo | undefined> {
+  const file = path.join(repo.tmpDir, 'cairn', 'remotes.json')
+  const known = readKnown(file)
+  const before = known[url]
+  if (before && Date.now() - before.at < BELIEVED_MS) return before.info
+  const http = open()
+  try {
+    const info = await askServer(http, url, signal)
+    if (info) {
+      mkdirSync(path.dirname(file), { recursive: true })
+      writeFileAtomic(file, JSON.stringify({ ...known, [url]: { info, at: Date.now() } satisfies Known }))
+    }
+    return info
+  } finally {
+    http.close()
+  }
+}
+
+/** Anything but Cairn's answer is a plain server's. A server that is down is an error: it may be either. */
+async function askServer(http: HttpClient, url: string, signal: AbortSignal): Promise<RemoteInfo | undefined> {
+  const path = `${new URL(url).pathname.replace(/\/$/, '')}/.well-known/cairn`
+  const headers = { accept: 'application/json' }
+  try {
+    return await http.send({ method: 'GET', path, headers, signal }, async (answer) => parseInfo(await readText(answer, 64 * 1024)))
+  } catch (error) {
+    const status = error instanceof CairnError ? Number(error.data?.['status']) : Number.NaN
+    if (isCode(error, 'UNREACHABLE', 'CANCELLED') || status >= 500) throw error
+    if (error instanceof CairnError) return undefined
+    throw error
+  }
+}
+
+function parseInfo(text: string): RemoteInfo | undefined {
+  let parsed: unknown
+  try {
+    parsed = JSON.parse(text)
+  } catch {
+    return undefined
+  }
+  const info = parsed as RemoteInfo | null
+  if (typeof info !== 'object' || info?.server !== 'cairn') return undefined
+  const limits = Object.values(info.limits ?? {})
+  const sane = /^\/(?!\/)[\w./~-]+$/.test(info.base ?? '') && limits.length >= 6 && limits.every((limit) => Number.isSafeInteger(limit) && limit > 0)
+  if (!sane) return undefined
+  if (info.api !== API_VERSION) {
+    throw new CairnError('REMOTE_FAILED', `the server speaks version ${info.api} of the protocol, this cairn version ${API_VERSION}`, {
+      exit: 1,
+      hint: 'Install the version of cairn that belongs to the server.',
+    })
+  }
+  return info
+}
+
+function readKnown(file: string): Record<string, Known> {
+  try {
+    const parsed: unknown = JSON.parse(readFileSync(file, 'utf8'))
+    return typeof parsed === 'object' && parsed !== null ? (parsed as Record<string, Known>) : {}
+  } catch {
+    // A cache: whatever is wrong with it, asking again repairs it.
+    return {}
+  }
+}

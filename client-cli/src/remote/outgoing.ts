@@ -1,0 +1,86 @@
+import { setImmediate } from 'node:timers/promises'
+import type { Digest } from '@cairn/protocol/digest'
+import { isCode } from '@cairn/protocol/error'
+import type { TreeEntry } from '@cairn/protocol/tree'
+import type { ObjectCache } from '../cache/object-cache.ts'
+import type { LocalTree, TransferFailure } from './remote.ts'
+
+/** What sending needs of the cache. */
+export type SourceCache = Pick<ObjectCache, 'pathOf' | 'has' | 'soundStat' | 'readTree'>
+
+/** An object that was found sound, ready to be read. */
+export interface Outgoing {
+  digest: Digest
+  path: string
+  size: number
+}
+
+export function localTree(cache: SourceCache, digest: Digest): LocalTree {
+  let entries: readonly TreeEntry[] | undefined
+  return {
+    digest,
+    get entries() {
+      return (entries ??= cache.readTree(digest))
+    },
+  }
+}
+
+/** Objects that stay behind in one push, each with the first reason found. */
+export type Failures = Map<Digest, TransferFailure>
+
+/** The object ready to be sent, or undefined after noting in `failures` why it cannot be. */
+export function takeSound(cache: SourceCache, digest: Digest, failures: Failures): Outgoing | undefined {
+  const present = cache.has(digest)
+  const stat = present ? cache.soundStat(digest) : undefined
+  if (stat) return { digest, path: cache.pathOf(digest), size: stat.size }
+  noteUnsound(digest, present, failures)
+  return undefined
+}
+
+export function noteUnsound(digest: Digest, present: boolean, failures: Failures): void {
+  const message = present ? 'its cached bytes no longer hash to it; they were moved aside' : 'it is not in the cache'
+  failures.set(digest, { digest, reason: present ? 'damaged' : 'missing', message })
+}
+
+/** A breath every few thousand objects keeps Ctrl-C and the sockets alive. */
+const BREATH = 4096
+
+/** As `takeSound` for many, in their order; doubles once. */
+export async function takeAllSound(
+  cache: SourceCache,
+  digests: Iterable<Digest>,
+  failures: Failures,
+  signal: AbortSignal,
+): Promise<Outgoing[]> {
+  const objects: Outgoing[] = []
+  let count = 0
+  for (const digest of new Set(digests)) {
+    if (failures.has(digest)) continue
+    const object = takeSound(cache, digest, failures)
+    if (object) objects.push(object)
+    if (++count % BREATH === 0) {
+      await setImmediate()
+      signal.throwIfAborted()
+    }
+  }
+  return objects
+}
+
+/** A tree's entries; undefined after noting that the tree itself cannot be sent. */
+export function takeEntries(tree: LocalTree, failures: Failures): readonly TreeEntry[] | undefined {
+  try {
+    return tree.entries
+  } catch (error) {
+    if (isCode(error, 'CACHE_MISSING')) noteUnsound(tree.digest, false, failures)
+    else if (isCode(error, 'CACHE_DAMAGED')) noteUnsound(tree.digest, true, failures)
+    else if (isCode(error, 'BAD_TREE')) failures.set(tree.digest, { digest: tree.digest, reason: 'damaged', message: (error as Error).message })
+    else throw error
+    return undefined
+  }
+}
+
+/** Trees that may be sent: they and all of their entries are there. */
+export function withoutFailed(trees: readonly LocalTree[], failures: Failures): LocalTree[] {
+  if (failures.size === 0) return [...trees]
+  return trees.filter((tree) => takeEntries(tree, failures)?.every((entry) => !failures.has(entry.digest)) && !failures.has(tree.digest))
+}
