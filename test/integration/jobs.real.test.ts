@@ -1,0 +1,63 @@
+import { randomBytes } from 'node:crypto'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import type pg from 'pg'
+import { createBullmqJobs } from '../../server/src/adapters/jobs/bullmq-jobs.ts'
+import { createCatalog } from '../../server/src/adapters/postgres/catalog.ts'
+import { migrate } from '../../server/src/adapters/postgres/migrate.ts'
+import { openPool } from '../../server/src/adapters/postgres/pool.ts'
+import { testCatalog } from '../conformance/catalog.ts'
+import { TEST_OPTIONS, testJobQueue } from '../conformance/job-queue.ts'
+import { MIGRATIONS, startTestPostgres, type TestPostgres } from '../rig/postgres.ts'
+
+const DATABASE_URL = process.env['CAIRN_TEST_DATABASE_URL']
+const REDIS_URL = process.env['CAIRN_TEST_REDIS_URL']
+
+let postgres: TestPostgres
+let pools: [pg.Pool, pg.Pool]
+
+beforeAll(async () => {
+  postgres = await startTestPostgres({ url: DATABASE_URL })
+  pools = [openPool(postgres.poolConfig), openPool(postgres.poolConfig)]
+  await migrate(pools[0], MIGRATIONS)
+})
+afterAll(async () => {
+  await Promise.all(pools.map((pool) => pool.end()))
+  await postgres.stop()
+})
+
+describe.runIf(DATABASE_URL !== undefined)('with a real Postgres', () => {
+  testCatalog('catalog on Postgres', async () => ({
+    catalog: createCatalog(pools[0], { poolConfig: postgres.poolConfig }),
+    replica: createCatalog(pools[1], { poolConfig: postgres.poolConfig }),
+    close: async () => undefined,
+  }))
+})
+
+describe.runIf(REDIS_URL !== undefined)('with a real Redis', () => {
+  const options = (name: string) => ({ ...TEST_OPTIONS, poolConfig: postgres.poolConfig, redisUrl: REDIS_URL ?? '', name })
+
+  testJobQueue('jobs carried by BullMQ', async () => {
+    const name = `cairn-test-${randomBytes(4).toString('hex')}`
+    const queue = createBullmqJobs(pools[0], options(name))
+    const second = createBullmqJobs(pools[1], options(name))
+    return { queue, second, pool: pools[0], close: async () => void (await Promise.all([queue.close(), second.close()])) }
+  })
+
+  test('a job that Redis never got is handed over by the relay', async () => {
+    const name = `cairn-test-${randomBytes(4).toString('hex')}`
+    // Nothing listens there: the job is in its row only.
+    const cut = createBullmqJobs(pools[0], { ...options(name), redisUrl: 'redis://127.0.0.1:1' })
+    const id = await cut.enqueue('scrub')
+    const queue = createBullmqJobs(pools[1], options(name))
+    const stop = new AbortController()
+    const running = queue.run(
+      { scrub: async () => undefined, 'expire-sessions': async () => undefined },
+      { concurrency: 1, signal: stop.signal },
+    )
+    await expect.poll(async () => (await queue.find(id))?.state, { timeout: 20_000 }).toBe('done')
+    stop.abort()
+    await running
+    await queue.close()
+    await cut.close()
+  })
+})
