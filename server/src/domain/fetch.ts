@@ -1,0 +1,156 @@
+import { randomBytes } from 'node:crypto'
+import type { Readable } from 'node:stream'
+import type { Digest } from '@cairn/protocol/digest'
+import { isCode } from '@cairn/protocol/error'
+import { MAX_MEMBER_BYTES, PackWriter } from '@cairn/protocol/pack'
+import { recordDamage } from './damage.ts'
+import type { ObjectRow, ProjectRow } from './ports.ts'
+import type { Stores } from './stores.ts'
+import { isIntact } from './verify-stream.ts'
+
+/** Reading over a gap of this size is cheaper than asking the storage again. */
+const GAP_BYTES = 64 * 1024
+/** A longer range is cut, so that a reader who leaves early leaves little behind. */
+const RANGE_BYTES = 8 * 1024 * 1024
+/** Reads under way at once for one answer, to hide the storage's latency. */
+const READ_AHEAD = 3
+
+/** Members of one blob that are read with one request. */
+export interface ReadRange {
+  key: string
+  start: number
+  end: number
+  rows: ObjectRow[]
+}
+
+/** Orders objects as storage reads them best: by blob and offset, close neighbours in one range. Pure. */
+export function planRanges(rows: readonly ObjectRow[]): ReadRange[] {
+  const sorted = rows.toSorted((a, b) => (a.blobId === b.blobId ? a.offset - b.offset : a.blobId - b.blobId))
+  const ranges: ReadRange[] = []
+  for (const row of sorted) {
+    const last = ranges.at(-1)
+    const end = row.offset + row.size
+    const joins = last?.key === row.key && row.offset >= last.end && row.offset - last.end < GAP_BYTES && end - last.start <= RANGE_BYTES
+    if (last && joins) {
+      last.rows.push(row)
+      last.end = end
+    } else ranges.push({ key: row.key, start: row.offset, end, rows: [row] })
+  }
+  return ranges
+}
+
+/**
+ * The objects as a pack, in the order of `planRanges`. Unknown and damaged ones are "absent" records; those too large for a
+ * pack are left out. Every member is hashed before it is given away. Holds one member and a few opened reads.
+ */
+export async function* fetchObjects(
+  stores: Stores,
+  project: ProjectRow,
+  digests: readonly Digest[],
+  signal: AbortSignal,
+): AsyncGenerator<Uint8Array> {
+  const wanted = [...new Set(digests)]
+  const rows = await stores.catalog.findObjects(project.id, wanted)
+  const live = new Map(rows.filter((row) => row.state === 'live').map((row) => [row.digest, row]))
+  const pack = new PackWriter()
+  yield pack.start()
+  for (const digest of wanted) if (!live.has(digest)) yield pack.absent(digest)
+
+  const damaged: ObjectRow[] = []
+  const packable = [...live.values()].filter((row) => row.size <= MAX_MEMBER_BYTES)
+  for await (const { row, bytes } of readMembers(stores, planRanges(packable), signal)) {
+    if (bytes && isIntact(bytes, row)) {
+      yield pack.header(row.digest, bytes.length)
+      if (bytes.length > 0) yield bytes
+    } else {
+      damaged.push(row)
+      yield pack.absent(row.digest)
+    }
+  }
+  await recordDamage(stores, project.id, damaged, 'found while it was fetched')
+  yield pack.end(randomBytes(16))
+}
+
+interface ReadMember {
+  row: ObjectRow
+  /** undefined when the blob is gone or ends before the member does. */
+  bytes: Uint8Array | undefined
+}
+
+async function* readMembers(stores: Stores, ranges: readonly ReadRange[], signal: AbortSignal): AsyncGenerator<ReadMember> {
+  const opened: Array<Promise<Readable | undefined>> = []
+  let next = 0
+  const openMore = () => {
+    while (opened.length < READ_AHEAD && next < ranges.length) {
+      const range = ranges[next++]
+      if (range) opened.push(openRange(stores, range, signal))
+    }
+  }
+  try {
+    for (const range of ranges) {
+      openMore()
+      const stream = await opened.shift()
+      openMore()
+      yield* cutRange(range, stream)
+    }
+  } finally {
+    for (const pending of opened) {
+      pending.then(
+        (stream) => stream?.destroy(),
+        () => undefined,
+      )
+    }
+  }
+}
+
+function openRange(stores: Stores, range: ReadRange, signal: AbortSignal): Promise<Readable | undefined> {
+  if (range.end === range.start) return Promise.resolve(undefined)
+  const stream = stores.blobs.get(range.key, { range: { start: range.start, end: range.end }, signal }).catch((error: unknown) => {
+    if (isCode(error, 'NOT_FOUND')) return undefined
+    throw error
+  })
+  // An opened read that nobody comes to take must not end the server.
+  stream.then(
+    (opened) => opened?.on('error', () => undefined),
+    () => undefined,
+  )
+  return stream
+}
+
+async function* cutRange(range: ReadRange, stream: Readable | undefined): AsyncGenerator<ReadMember> {
+  const source = stream?.[Symbol.asyncIterator]() as AsyncIterator<Uint8Array> | undefined
+  let position = range.start
+  let chunk: Uint8Array = new Uint8Array()
+  let ended = source === undefined
+
+  const advance = async (length: number, target: Uint8Array | undefined): Promise<boolean> => {
+    let done = 0
+    while (done < length) {
+      if (chunk.length === 0) {
+        const read = ended ? undefined : await source?.next()
+        if (!read || read.done) {
+          ended = true
+          return false
+        }
+        chunk = read.value
+        continue
+      }
+      const part = chunk.subarray(0, length - done)
+      target?.set(part, done)
+      done += part.length
+      chunk = chunk.subarray(part.length)
+    }
+    position += length
+    return true
+  }
+
+  try {
+    for (const row of range.rows) {
+      const bytes = new Uint8Array(row.size)
+      const whole = (await advance(row.offset - position, undefined)) && (await advance(row.size, bytes))
+      yield { row, bytes: whole ? bytes : undefined }
+    }
+  } finally {
+    stream?.destroy()
+  }
+}

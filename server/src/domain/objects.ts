@@ -1,0 +1,146 @@
+import { type Digest, isTree, parseDigest } from '@cairn/protocol/digest'
+import { CairnError, isCode } from '@cairn/protocol/error'
+import type { ObjectAnswer } from '@cairn/protocol/api'
+import { singleKey } from './blob-key.ts'
+import { mendTrees, recordDamage } from './damage.ts'
+import type { ByteRange, Bytes, NewObject, ObjectRow, ProjectRow } from './ports.ts'
+import type { Stores } from './stores.ts'
+import { verifyStored, verifyStream } from './verify-stream.ts'
+
+export interface StoreObject {
+  /** undefined: the object is named by what its bytes hash to. Never a tree: those go through `storeTree`. */
+  digest: Digest | undefined
+  bytes: Bytes
+  /** The length the sender announced. */
+  size: number | undefined
+  /** The largest object accepted, in bytes. */
+  limit: number
+  signal: AbortSignal
+}
+
+/**
+ * Stores one object: bytes verified, blob durable, row committed, in that order. A crash after the blob and before the row
+ * leaves a blob that no row names; it is never visible.
+ * @throws CairnError DIGEST_MISMATCH, DIGEST_CONFLICT, BODY_TOO_LARGE, and what `bytes` and the blob store throw
+ */
+export async function storeObject(stores: Stores, project: ProjectRow, request: StoreObject): Promise<ObjectAnswer> {
+  if (request.digest && isTree(request.digest)) throw new Error('a tree goes through storeTree')
+  const standing = request.digest ? await findRow(stores, project.id, request.digest) : undefined
+  const key = singleKey(project.id, request.digest)
+  const verified = verifyStream(request.bytes, request)
+  await stores.blobs.put(key, verified.bytes, { signal: request.signal, size: request.size })
+  const { md5, sha256, size } = verified.measured()
+  const digest = request.digest ?? parseDigest(md5)
+  const outcome = await linkSingle(stores, project, key, { digest, size, sha256, offset: 0 })
+  if (standing?.state === 'damaged' && outcome === 'stored') await mendTrees(stores, project.id)
+  return { digest, size, outcome }
+}
+
+/** Links a blob of one object. @throws CairnError DIGEST_CONFLICT, which is audited: two contents with one md5 are no accident. */
+export async function linkSingle(
+  stores: Stores,
+  project: ProjectRow,
+  key: string,
+  object: NewObject,
+  options: { state?: 'live' | 'pending' } = {},
+): Promise<'stored' | 'exists'> {
+  const [outcome] = await stores.catalog.linkBlob(project.id, { key, size: object.size, kind: 'single' }, [object], options)
+  if (outcome === undefined) throw new Error(`no outcome for ${object.digest}`)
+  stores.notice({ type: 'stored', outcome, objects: 1, bytes: object.size })
+  if (outcome === 'conflict') {
+    await auditConflicts(stores, project, [object])
+    throw conflict(object.digest)
+  }
+  return outcome
+}
+
+export function conflict(digest: Digest): CairnError {
+  return new CairnError('DIGEST_CONFLICT', `${digest}: the project holds other bytes under this digest`, {
+    hint: 'Two different contents share this md5. Ask an administrator to look at the audit log.',
+  })
+}
+
+export async function auditConflicts(stores: Stores, project: ProjectRow, objects: readonly NewObject[]): Promise<void> {
+  await stores.catalog.audit({
+    action: 'object.conflict',
+    project: project.slug,
+    detail: { objects: objects.slice(0, 100).map(({ digest, sha256 }) => ({ digest, sha256: Buffer.from(sha256).toString('hex') })) },
+  })
+}
+
+export async function findRow(stores: Stores, projectId: number, digest: Digest): Promise<ObjectRow | undefined> {
+  const [row] = await stores.catalog.findObjects(projectId, [digest])
+  return row
+}
+
+/** True when the project can do without another upload of the object. */
+export const isPresent = (row: ObjectRow | undefined): boolean => row !== undefined && row.state === 'live' && !row.broken
+
+/** @throws CairnError OBJECT_UNKNOWN (also for a tree that only waits in a session), OBJECT_DAMAGED */
+export async function findObject(stores: Stores, project: ProjectRow, digest: Digest): Promise<ObjectRow> {
+  const row = await findRow(stores, project.id, digest)
+  if (row === undefined || row.state === 'pending') throw unknownObject(digest)
+  if (row.state === 'damaged') {
+    throw new CairnError('OBJECT_DAMAGED', `${digest}: the stored bytes are damaged`, {
+      hint: 'Push again from a workstation whose cache still holds the object.',
+    })
+  }
+  return row
+}
+
+export const unknownObject = (digest: Digest): CairnError => new CairnError('OBJECT_UNKNOWN', `${digest}: no such object in this project`)
+
+/**
+ * The object's bytes, or a part of them. The blob is opened at the first read and closed when the reader stops. What is
+ * read in full is verified, with its end held back; damage found on the way is recorded.
+ * @throws CairnError (while it is read) OBJECT_DAMAGED, STORAGE_FAILED
+ */
+export async function* readObject(
+  stores: Stores,
+  projectId: number,
+  row: ObjectRow,
+  options: { range?: ByteRange | undefined; signal: AbortSignal },
+): AsyncGenerator<Uint8Array> {
+  const range = options.range ?? { start: 0, end: row.size }
+  if (range.end === range.start) return
+  try {
+    const source = openRange(stores, row, range, options.signal)
+    const whole = range.start === 0 && range.end === row.size
+    yield* whole ? verifyStored(source, row) : expectBytes(source, range.end - range.start, row.digest)
+  } catch (error) {
+    if (!isCode(error, 'OBJECT_DAMAGED', 'NOT_FOUND')) throw error
+    const reason = error instanceof Error ? error.message : String(error)
+    await recordDamage(stores, projectId, [row], reason)
+    throw new CairnError('OBJECT_DAMAGED', `${row.digest}: the stored bytes are damaged`, { cause: error })
+  }
+}
+
+async function* openRange(stores: Stores, row: ObjectRow, range: ByteRange, signal: AbortSignal): AsyncGenerator<Uint8Array> {
+  const stream = await stores.blobs.get(row.key, { range: { start: row.offset + range.start, end: row.offset + range.end }, signal })
+  try {
+    for await (const chunk of stream) yield chunk as Uint8Array
+  } finally {
+    stream.destroy()
+  }
+}
+
+async function* expectBytes(source: Bytes, wanted: number, digest: Digest): AsyncGenerator<Uint8Array> {
+  let size = 0
+  for await (const chunk of source) {
+    size += chunk.length
+    yield chunk
+  }
+  if (size !== wanted) throw new CairnError('OBJECT_DAMAGED', `${digest}: the blob ended ${wanted - size} bytes early`)
+}
+
+/** The whole of a small object, verified. The caller has checked `row.size`. @throws as `readObject` */
+export async function loadObject(stores: Stores, projectId: number, row: ObjectRow, signal: AbortSignal): Promise<Uint8Array> {
+  const bytes = new Uint8Array(row.size)
+  let filled = 0
+  for await (const chunk of readObject(stores, projectId, row, { signal })) {
+    bytes.set(chunk, filled)
+    filled += chunk.length
+  }
+  return bytes
+}
+

@@ -1,0 +1,16 @@
+import type { Digest } from '@cairn/protocol/digest'
+import type { BlobStore, Catalog, Clock, LinkOutcome } from './ports.ts'
+
+/** What every part of the domain works on. `wire.ts` builds it once. */
+export interface Stores {
+  catalog: Catalog
+  blobs: BlobStore
+  clock: Clock
+  /** Told what happened, for the log and the metrics. Never throws. */
+  notice: (notice: Notice) => void
+}
+
+export type Notice =
+  | { type: 'stored'; outcome: LinkOutcome; objects: number; bytes: number }
+  | { type: 'damaged'; projectId: number; digest: Digest; reason: string }
+  | { type: 'mended'; projectId: number; trees: number }

@@ -1,0 +1,126 @@
+import { createHash } from 'node:crypto'
+import { type Digest, isLegacy, md5Of } from '@cairn/protocol/digest'
+import { CairnError } from '@cairn/protocol/error'
+import { createLegacyHash } from './dos2unix.ts'
+import type { Bytes } from './ports.ts'
+
+/** What bytes turned out to be, once all of them were seen. */
+export interface Measured {
+  /** 32 hex digits. */
+  md5: string
+  /** The md5 under DVC's old rule for texts; only measured for a legacy digest. */
+  legacyMd5: string | undefined
+  /** 32 bytes. */
+  sha256: Uint8Array
+  size: number
+}
+
+interface Meter {
+  readonly size: number
+  update(chunk: Uint8Array): void
+  finish(): Measured
+}
+
+function createMeter(legacy: boolean): Meter {
+  const md5 = createHash('md5')
+  const sha256 = createHash('sha256')
+  const legacyMd5 = legacy ? createLegacyHash() : undefined
+  let size = 0
+  return {
+    get size() {
+      return size
+    },
+    update(chunk) {
+      size += chunk.length
+      md5.update(chunk)
+      sha256.update(chunk)
+      legacyMd5?.update(chunk)
+    },
+    finish: () => ({ md5: md5.digest('hex'), legacyMd5: legacyMd5?.digest(), sha256: sha256.digest(), size }),
+  }
+}
+
+export function measureBytes(bytes: Uint8Array, options: { legacy: boolean }): Measured {
+  const meter = createMeter(options.legacy)
+  meter.update(bytes)
+  return meter.finish()
+}
+
+/** A legacy object may be named by the md5 of its bytes or of its text with LF line ends. */
+export function hasDigest(measured: Measured, digest: Digest): boolean {
+  const wanted = md5Of(digest)
+  return measured.md5 === wanted || (isLegacy(digest) && measured.legacyMd5 === wanted)
+}
+
+/** @throws CairnError DIGEST_MISMATCH */
+export function requireDigest(measured: Measured, digest: Digest): void {
+  if (hasDigest(measured, digest)) return
+  throw new CairnError('DIGEST_MISMATCH', `${digest}: the ${measured.size} bytes received hash to ${measured.md5}`, {
+    hint: 'The file changed while it was sent, or the copy in the local cache is damaged.',
+  })
+}
+
+export interface VerifiedStream {
+  /** To be read once. */
+  bytes: Bytes
+  /** Only after `bytes` has ended well. */
+  measured(): Measured
+}
+
+/**
+ * Passes bytes on while it hashes them. The last chunk is held back until all of them are known to be right, so nobody
+ * down the line can take wrong bytes for complete.
+ * @throws CairnError (from `bytes`) DIGEST_MISMATCH, BODY_TOO_LARGE beyond `limit` bytes
+ */
+export function verifyStream(source: Bytes, options: { digest?: Digest | undefined; limit: number }): VerifiedStream {
+  const { digest, limit } = options
+  let measured: Measured | undefined
+
+  async function* pass(): AsyncGenerator<Uint8Array> {
+    const meter = createMeter(digest !== undefined && isLegacy(digest))
+    let held: Uint8Array | undefined
+    for await (const chunk of source) {
+      if (chunk.length === 0) continue
+      meter.update(chunk)
+      if (meter.size > limit) throw new CairnError('BODY_TOO_LARGE', `an object has at most ${limit} bytes here`)
+      if (held) yield held
+      held = chunk
+    }
+    measured = meter.finish()
+    if (digest) requireDigest(measured, digest)
+    if (held) yield held
+  }
+
+  return {
+    bytes: pass(),
+    measured() {
+      if (!measured) throw new Error('measured() was called before the stream ended')
+      return measured
+    },
+  }
+}
+
+/**
+ * Passes stored bytes on and holds the last chunk back until their sha256 and size agree with what was recorded.
+ * @throws CairnError (while it is read) OBJECT_DAMAGED
+ */
+export async function* verifyStored(source: Bytes, wanted: { digest: Digest; size: number; sha256: Uint8Array }): AsyncGenerator<Uint8Array> {
+  const hash = createHash('sha256')
+  let size = 0
+  let held: Uint8Array | undefined
+  for await (const chunk of source) {
+    if (chunk.length === 0) continue
+    hash.update(chunk)
+    size += chunk.length
+    if (held) yield held
+    held = chunk
+  }
+  if (size !== wanted.size || !hash.digest().equals(wanted.sha256)) {
+    throw new CairnError('OBJECT_DAMAGED', `${wanted.digest}: the stored bytes no longer hash to what was received`)
+  }
+  if (held) yield held
+}
+
+export function isIntact(bytes: Uint8Array, wanted: { size: number; sha256: Uint8Array }): boolean {
+  return bytes.length === wanted.size && createHash('sha256').update(bytes).digest().equals(wanted.sha256)
+}

@@ -1,0 +1,24 @@
+import type { Limits } from '../config.ts'
+import type { JobQueue } from '../domain/ports.ts'
+import type { Principals, TokenCodec } from '../domain/principal.ts'
+import type { Stores } from '../domain/stores.ts'
+import type { Log } from '../log.ts'
+import type { Admission } from './admission.ts'
+import type { Metrics } from './metrics.ts'
+import type { ObjectMemory } from './object-memory.ts'
+
+/** What the routes stand on. `wire.ts` builds it once. */
+export interface HttpContext {
+  stores: Stores
+  jobs: JobQueue
+  principals: Principals
+  codec: TokenCodec
+  limits: Limits
+  admission: Admission
+  memory: ObjectMemory
+  metrics: Metrics
+  log: Log
+  version: string
+  /** True from the first signal to stop on. */
+  stopping: () => boolean
+}

@@ -1,0 +1,187 @@
+import path from 'node:path'
+import type pg from 'pg'
+import { diskBlobStore } from './adapters/blob-store/disk.ts'
+import { withLimit } from './adapters/blob-store/with-limit.ts'
+import { withRetry } from './adapters/blob-store/with-retry.ts'
+import { startEmbeddedPostgres } from './adapters/embedded-postgres.ts'
+import { createJwtCodec } from './adapters/jwt.ts'
+import { createCatalog } from './adapters/postgres/catalog.ts'
+import { findMigrations, migrate } from './adapters/postgres/migrate.ts'
+import { openPool } from './adapters/postgres/pool.ts'
+import type { Config } from './config.ts'
+import type { BlobStore, Catalog, JobQueue } from './domain/ports.ts'
+import { createPrincipals, type TokenCodec } from './domain/principal.ts'
+import type { Stores } from './domain/stores.ts'
+import { createAdmission } from './http/admission.ts'
+import { createApp } from './http/app.ts'
+import { listen } from './http/listen.ts'
+import { createMetrics, type Metrics } from './http/metrics.ts'
+import { createObjectMemory } from './http/object-memory.ts'
+import { createHandlers } from './jobs/handlers.ts'
+import { keepSchedule } from './jobs/schedule.ts'
+import type { Log } from './log.ts'
+import { VERSION } from './version.ts'
+
+const OPEN_READS = 128
+const OPEN_WRITES = 128
+const FLUSH_MILLISECONDS = 30_000
+const DAMAGE_MILLISECONDS = 30_000
+const JOBS_AT_ONCE = 2
+
+export interface Database {
+  poolConfig: pg.PoolConfig
+  /** In words, for the log. */
+  kind: string
+  stop(): Promise<void>
+}
+
+/** What a server or a worker stands on. Whoever opened it closes it. */
+export interface Parts {
+  config: Config
+  log: Log
+  stores: Stores
+  jobs: JobQueue
+  codec: TokenCodec
+  metrics: Metrics
+  /** Which parts were picked, in words. */
+  kinds: { database: string; blobs: string; jobs: string }
+  close(): Promise<void>
+}
+
+/** Opens the database that the configuration names, or starts our own. */
+export async function openDatabase(config: Config, log: Log, signal?: AbortSignal): Promise<Database> {
+  if (config.databaseUrl) return { poolConfig: { connectionString: config.databaseUrl }, kind: 'PostgreSQL at DATABASE_URL', stop: () => Promise.resolve() }
+  const options = { dir: path.join(config.home, 'postgres'), log: (line: string) => log.warn(line), ...(signal ? { signal } : {}) }
+  const postgres = await startEmbeddedPostgres(options)
+  return { poolConfig: postgres.poolConfig, kind: `embedded PostgreSQL (${postgres.kind})`, stop: () => postgres.stop() }
+}
+
+export async function migrateDatabase(database: Database, log: Log): Promise<string[]> {
+  const pool = openPool(database.poolConfig, (line) => log.warn(line))
+  try {
+    return await migrate(pool, findMigrations(import.meta.dirname))
+  } finally {
+    await pool.end()
+  }
+}
+
+/** Puts the parts together over a database. `blobs` is given by tests; otherwise the configuration picks. Closing stops the database too. */
+export async function openParts(config: Config, log: Log, database: Database, given: { blobs?: BlobStore } = {}): Promise<Parts> {
+  const pool = openPool(database.poolConfig, (line) => log.warn(line))
+  try {
+    const applied = await migrate(pool, findMigrations(import.meta.dirname))
+    if (applied.length > 0) log.info({ applied }, 'migrated the database')
+    const catalog = createCatalog(pool, { poolConfig: database.poolConfig })
+    const blobs = given.blobs ? { store: given.blobs, kind: 'given' } : await openBlobs(config)
+    const jobs = await openJobs(config, pool, database)
+    const metrics = createMetrics()
+    const stores: Stores = { catalog, blobs: blobs.store, clock: { now: () => new Date() }, notice: createNotice(log, metrics) }
+    return {
+      config,
+      log,
+      stores,
+      jobs: jobs.queue,
+      metrics,
+      codec: createJwtCodec(config.signingKey ?? (await catalog.signingKey())),
+      kinds: { database: database.kind, blobs: blobs.kind, jobs: jobs.kind },
+      async close() {
+        await jobs.queue.close()
+        await pool.end()
+        await database.stop()
+      },
+    }
+  } catch (error) {
+    await pool.end()
+    throw error
+  }
+}
+
+async function openBlobs({ s3, home }: Config): Promise<{ store: BlobStore; kind: string }> {
+  const limits = { reads: OPEN_READS, writes: OPEN_WRITES }
+  if (!s3) return { store: withLimit(diskBlobStore(home), limits), kind: `files in ${path.join(home, 'blobs')}` }
+  const { s3BlobStore } = await import('./adapters/blob-store/s3.ts')
+  return { store: withRetry(withLimit(s3BlobStore(s3), limits)), kind: `bucket ${s3.bucket} at ${s3.endpoint}` }
+}
+
+async function openJobs(_config: Config, _pool: pg.Pool, _database: Database): Promise<{ queue: JobQueue; kind: string }> {
+  const none = () => Promise.reject(new Error('no queue'))
+  return { queue: { enqueue: none, run: () => Promise.resolve(), find: none, list: () => Promise.resolve([]), close: () => Promise.resolve() }, kind: 'none' }
+}
+
+function createNotice(log: Log, metrics: Metrics): Stores['notice'] {
+  return (notice) => {
+    metrics.notice(notice)
+    if (notice.type === 'damaged') log.error(notice, 'stored bytes are damaged')
+    if (notice.type === 'mended') log.info(notice, 'trees are whole again')
+  }
+}
+
+export interface Serving {
+  url: string
+  port: number
+  /** Lets what is in hand end, then stops. The parts stay open. */
+  close(): Promise<void>
+}
+
+/** Serves HTTP over the parts. @throws the system's error when the port is taken */
+export async function serve(parts: Parts): Promise<Serving> {
+  const { config, log, stores, jobs, codec, metrics } = parts
+  const principals = createPrincipals(stores.catalog, codec, stores.clock)
+  const admission = createAdmission(config.limits)
+  const background = new AbortController()
+  let stopping = false
+  metrics.watch({ admission, damagedObjects: countDamage(stores) })
+  const app = createApp({
+    stores,
+    jobs,
+    principals,
+    codec,
+    limits: config.limits,
+    admission,
+    memory: createObjectMemory(config.limits.cacheBytes),
+    metrics,
+    log,
+    version: VERSION,
+    stopping: () => stopping,
+  })
+  const listening = await listen(app, config)
+  const watching = stores.catalog.watchRevocations((id) => principals.forget(id), background.signal)
+  const flush = () => principals.flushUse().catch((error: unknown) => log.warn({ err: error }, 'could not write down which tokens were used'))
+  const flushing = setInterval(() => void flush(), FLUSH_MILLISECONDS)
+  return {
+    url: config.publicUrl ?? `http://${shownHost(config.host)}:${listening.port}`,
+    port: listening.port,
+    async close() {
+      stopping = true
+      clearInterval(flushing)
+      await listening.close(config.limits.shutdownSeconds)
+      background.abort()
+      await watching
+      await flush()
+    },
+  }
+}
+
+/** Asked at every look at the metrics, so the answer is kept for a while. */
+function countDamage(stores: Stores): () => Promise<number> {
+  let known = { at: -Infinity, count: 0 }
+  return async () => {
+    if (performance.now() - known.at < DAMAGE_MILLISECONDS) return known.count
+    let count = 0
+    for (const project of await stores.catalog.listProjects()) count += (await stores.catalog.usage(project.id)).damaged
+    known = { at: performance.now(), count }
+    return count
+  }
+}
+
+function shownHost(host: string): string {
+  if (host === '0.0.0.0' || host === '::') return '127.0.0.1'
+  return host.includes(':') ? `[${host}]` : host
+}
+
+/** Runs jobs and keeps their schedule until the signal aborts; then waits for those in hand. */
+export async function work(parts: Parts, signal: AbortSignal): Promise<void> {
+  const { stores, jobs, log } = parts
+  const schedule = keepSchedule(jobs, stores.clock, signal, (error) => log.warn({ err: error }, 'could not schedule a job'))
+  await Promise.all([jobs.run(createHandlers(stores), { concurrency: JOBS_AT_ONCE, signal }), schedule])
+}
