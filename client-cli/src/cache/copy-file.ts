@@ -14,7 +14,8 @@ export function tryReflink(source: string, target: string): void {
   copyFileSync(source, target, constants.COPYFILE_FICLONE)
 }
 
-export const isNoReflink = (error: unknown): boolean => isCode(error, 'ENOTSUP', 'EOPNOTSUPP', 'EXDEV', 'EINVAL', 'ENOTTY', 'ENOSYS', 'EPERM')
+export const isNoReflink = (error: unknown): boolean =>
+  isCode(error, 'ENOTSUP', 'EOPNOTSUPP', 'EXDEV', 'EINVAL', 'ENOTTY', 'ENOSYS', 'EPERM')
 
 /** Reads a whole file when it has at most `limit` bytes; undefined when it has more. */
 export function readSmall(file: string, limit = SMALL_BYTES): Buffer | undefined {
@@ -38,7 +39,7 @@ export function readSmall(file: string, limit = SMALL_BYTES): Buffer | undefined
 export function writeNew(file: string, bytes: Uint8Array, mode: number): void {
   const fd = openSync(file, 'wx', mode)
   try {
-    for (let offset = 0; offset < bytes.length; ) offset += writeSync(fd, bytes, offset)
+    for (let offset = 0; offset < bytes.length;) offset += writeSync(fd, bytes, offset)
   } finally {
     closeSync(fd)
   }

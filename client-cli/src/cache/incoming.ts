@@ -27,7 +27,8 @@ export function openIncoming(cacheDir: string, options: { tmpDir: string; shared
   const makeDir = (dir: string) => {
     const first = mkdirSync(dir, { recursive: true, mode: options.shared ? 0o2775 : 0o777 })
     // mkdir obeys the umask, and a shared cache must not.
-    if (options.shared && first !== undefined) for (let made = dir; made.length >= first.length; made = path.dirname(made)) chmodSync(made, 0o2775)
+    if (options.shared && first !== undefined)
+      for (let made = dir; made.length >= first.length; made = path.dirname(made)) chmodSync(made, 0o2775)
   }
   const open = () => {
     const near = path.join(options.tmpDir, 'cairn', 'incoming')
@@ -69,7 +70,7 @@ export function openIncoming(cacheDir: string, options: { tmpDir: string; shared
           signal.throwIfAborted()
           onChunk(chunk)
           guarded(() => {
-            for (let offset = 0; offset < chunk.length; ) offset += writeSync(fd, chunk, offset)
+            for (let offset = 0; offset < chunk.length;) offset += writeSync(fd, chunk, offset)
           })
         }
         signal.throwIfAborted()

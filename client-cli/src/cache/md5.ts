@@ -53,7 +53,7 @@ function createLegacyMd5(md5: Hash): Md5 {
   }
   return {
     update(bytes) {
-      for (let offset = 0; offset < bytes.length; ) {
+      for (let offset = 0; offset < bytes.length;) {
         const step = Math.min(bytes.length - offset, LEGACY_BLOCK - filled)
         block.set(bytes.subarray(offset, offset + step), filled)
         filled += step

@@ -1,9 +1,21 @@
 import { type Digest, isLegacy, isTree, makeDigest, md5Of, objectPath } from '@cairn/protocol/digest'
 import { CairnError, isCode } from '@cairn/protocol/error'
 import { parseTree, serializeTree, type TreeEntry } from '@cairn/protocol/tree'
-import { chmodSync, closeSync, existsSync, linkSync, openSync, readdirSync, readFileSync, readSync, renameSync, writeSync, type Stats } from 'node:fs'
+import {
+  chmodSync,
+  closeSync,
+  existsSync,
+  linkSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  readSync,
+  renameSync,
+  writeSync,
+  type Stats,
+} from 'node:fs'
 import path from 'node:path'
-import { tryReflink } from './copy-file.ts'
+import { readSmall, tryReflink } from './copy-file.ts'
 import { type FileStat, lstatOrNone, sameStat, statOrNone } from './file-stat.ts'
 import { openIncoming } from './incoming.ts'
 import { createMd5, md5OfBytes, md5OfFile } from './md5.ts'
@@ -102,7 +114,7 @@ export function openObjectCache(dir: string, options: { tmpDir: string; shared?:
   }
   const put = (digest: Digest, bytes: Uint8Array) => {
     const draft = incoming.write((fd) => {
-      for (let offset = 0; offset < bytes.length; ) offset += writeSync(fd, bytes, offset)
+      for (let offset = 0; offset < bytes.length;) offset += writeSync(fd, bytes, offset)
     })
     adopt(draft, digest)
   }
@@ -175,7 +187,8 @@ export function openObjectCache(dir: string, options: { tmpDir: string; shared?:
     }
     const stat = lstatOrNone(draft)
     // Linking itself moves ctime, so the rest has to vouch for the bytes.
-    const same = known && stat ? stat.mtimeMs === known.mtimeMs && stat.size === known.size && stat.ino === known.ino : hashes(draft, digest)
+    const same =
+      known && stat ? stat.mtimeMs === known.mtimeMs && stat.size === known.size && stat.ino === known.ino : hashes(draft, digest)
     if (!same) {
       incoming.discard(draft)
       throw changedMeanwhile(file)
@@ -195,15 +208,19 @@ function makeReadOnly(file: string): void {
 }
 
 function copyInto(fd: number, file: string): void {
+  const small = readSmall(file)
+  if (small) return writeAll(fd, small, small.length)
   const source = openSync(file, 'r')
   try {
     const buffer = Buffer.allocUnsafe(1 << 20)
-    for (let read = readSync(source, buffer); read > 0; read = readSync(source, buffer)) {
-      for (let offset = 0; offset < read; ) offset += writeSync(fd, buffer, offset, read - offset)
-    }
+    for (let read = readSync(source, buffer); read > 0; read = readSync(source, buffer)) writeAll(fd, buffer, read)
   } finally {
     closeSync(source)
   }
+}
+
+function writeAll(fd: number, bytes: Uint8Array, length: number): void {
+  for (let offset = 0; offset < length;) offset += writeSync(fd, bytes, offset, length - offset)
 }
 
 const hashes = (file: string, digest: Digest): boolean => md5OfFile(file, { legacy: isLegacy(digest) }) === md5Of(digest)
@@ -219,19 +236,26 @@ function readObject(file: string, digest: Digest): Buffer {
     return readFileSync(file)
   } catch (error) {
     if (!isCode(error, 'ENOENT', 'ENOTDIR')) throw error
-    throw new CairnError('CACHE_MISSING', `'${digest}' is not in the cache`, { hint: 'Fetch it first: cairn fetch', cause: error })
+    throw new CairnError('CACHE_MISSING', `'${digest}' is not in the cache`, {
+      hint: 'Fetch it first: cairn fetch',
+      cause: error,
+    })
   }
 }
 
 const changedMeanwhile = (file: string) =>
-  new CairnError('FAILED', `'${file}' changed while it was being added`, { hint: 'Wait until nothing writes to it, then run the command again.', exit: 1 })
+  new CairnError('FAILED', `'${file}' changed while it was being added`, {
+    hint: 'Wait until nothing writes to it, then run the command again.',
+    exit: 1,
+  })
 
 export const damaged = (digest: Digest) =>
   new CairnError('CACHE_DAMAGED', `the cached object '${digest}' was damaged; it was moved aside to '….damaged'`, {
     hint: 'Get a good copy with: cairn fetch, or add the original again.',
   })
 
-const mismatch = (digest: Digest) => new CairnError('DIGEST_MISMATCH', `the bytes received for '${digest}' do not hash to it; nothing was stored`)
+const mismatch = (digest: Digest) =>
+  new CairnError('DIGEST_MISMATCH', `the bytes received for '${digest}' do not hash to it; nothing was stored`)
 
 /** Asks for each name, or lists the shards when that is cheaper: ten thousand questions cost five times one listing. */
 function findMissing(dir: string, digests: readonly Digest[]): Digest[] {

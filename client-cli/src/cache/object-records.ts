@@ -35,11 +35,15 @@ export function openObjectRecords(file: string): ObjectRecords {
     flush() {
       if (!records?.isDirty()) return
       // Appends of two processes interleave by whole records; what a crash tears is recognised by its length.
-      mkdirSync(path.dirname(file), { recursive: true })
-      const whole = records.shouldCompact() || sizeOf(file) % RECORD_BYTES !== 0
-      if (whole) writeFileAtomic(file, records.live())
-      else appendFileSync(file, records.fresh())
-      records.markClean()
+      try {
+        mkdirSync(path.dirname(file), { recursive: true })
+        const whole = records.shouldCompact() || sizeOf(file) % RECORD_BYTES !== 0
+        if (whole) writeFileAtomic(file, records.live())
+        else appendFileSync(file, records.fresh())
+        records.markClean()
+      } catch (error) {
+        if (!isCode(error, 'ENOSPC', 'EDQUOT', 'EROFS', 'EACCES', 'EPERM')) throw error
+      }
     },
   }
 }

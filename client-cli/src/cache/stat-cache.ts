@@ -43,7 +43,8 @@ const HEADER_BYTES = 4 + 4 + 4 + 4 + 8 + 16 + 4 + 4
 const STAT_FIELDS = 4
 
 export function openStatCache(dir: string): StatCache {
-  const fileOf = ({ path: folder, legacy }: StatKey) => path.join(dir, hash('md5', `${legacy ? 'legacy' : 'md5'}\0${folder}`, 'hex').slice(0, 20))
+  const fileOf = ({ path: folder, legacy }: StatKey) =>
+    path.join(dir, hash('md5', `${legacy ? 'legacy' : 'md5'}\0${folder}`, 'hex').slice(0, 20))
   return {
     load(key) {
       try {
@@ -85,7 +86,8 @@ export function encodeTable(key: StatKey, table: StatTable): Buffer {
 
 /** undefined for anything but a whole table of this key. */
 export function decodeTable(file: Buffer, key: StatKey): StatTable | undefined {
-  if (file.length < HEADER_BYTES || file.readUInt32LE(0) !== MAGIC || file.readUInt32LE(4) !== crc32(file.subarray(8))) return undefined
+  if (file.length < HEADER_BYTES || file.readUInt32LE(0) !== MAGIC || file.readUInt32LE(4) !== crc32(file.subarray(8)))
+    return undefined
   const count = file.readUInt32LE(8)
   const kind = file.readUInt32LE(12)
   const keyLength = file.readUInt32LE(40)

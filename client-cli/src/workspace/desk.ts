@@ -5,6 +5,7 @@ import type { StatCache, StatKey, StatTable } from '../cache/stat-cache.ts'
 import type { Report } from '../report/event.ts'
 import type { Ignore } from '../repo/ignore.ts'
 import type { Repo } from '../repo/repo.ts'
+import type { LinksRecord } from './links-record.ts'
 import type { SingleFiles } from './single-files.ts'
 
 /** What every operation on the workspace works with. */
@@ -13,6 +14,7 @@ export interface Desk {
   cache: ObjectCache
   tables: StatCache
   singles: SingleFiles
+  links: LinksRecord
   /** Probes the file system when first asked. */
   timestamps(): Timestamps
   signal: AbortSignal
@@ -27,7 +29,6 @@ export function ignoreFor(desk: Desk, folder: string): Ignore | undefined {
   return outside || (folder !== '' && desk.repo.ignore.ignores(folder, true)) ? undefined : desk.repo.ignore
 }
 
-/** The table of a folder, kept in memory for the next question about it. */
 export function loadTable(desk: Desk, folder: string, legacy: boolean): StatTable | undefined {
   return desk.tables.load(keyOf(folder, legacy))
 }

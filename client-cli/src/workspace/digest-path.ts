@@ -10,12 +10,26 @@ import type { Report } from '../report/event.ts'
 import { absolutePath, type Desk, ignoreFor, keyOf, loadTable, workspacePath } from './desk.ts'
 import { hashAll } from './hash-pool.ts'
 import { createPace } from './pace.ts'
-import { absoluteOf, emptyScan, entriesOf, explainUnreadable, EXECUTABLE, flagsOf, isSameObject, type Scan, scanFolder } from './scan.ts'
+import {
+  absoluteOf,
+  emptyScan,
+  entriesOf,
+  explainUnreadable,
+  EXECUTABLE,
+  flagsOf,
+  isSameObject,
+  type Scan,
+  scanFolder,
+} from './scan.ts'
 import { cannotTrack, kindOf } from './walk.ts'
 import type { Content, ContentOptions } from './workspace.ts'
 
 /** Looks at a path: its files' stats, and which of their digests are known already. undefined when nothing stands there. */
-export async function scanPath(desk: Desk, file: string, options: ContentOptions & { tolerant?: boolean }): Promise<Scan | undefined> {
+export async function scanPath(
+  desk: Desk,
+  file: string,
+  options: ContentOptions & { tolerant?: boolean },
+): Promise<Scan | undefined> {
   const relative = workspacePath(desk, file)
   const absolute = absolutePath(desk, file)
   const stat = lstatOrNone(absolute)
@@ -30,11 +44,19 @@ function statOrThrow(absolute: string): Stats {
   try {
     return statSync(absolute)
   } catch (cause) {
-    throw new CairnError('COMMAND_FAILED', `'${absolute}' is a broken symlink and cannot be tracked`, { cause, hint: 'Restore its target or remove the link.' })
+    throw new CairnError('COMMAND_FAILED', `'${absolute}' is a broken symlink and cannot be tracked`, {
+      cause,
+      hint: 'Restore its target or remove the link.',
+    })
   }
 }
 
-async function scanTree(desk: Desk, relative: string, absolute: string, options: ContentOptions & { tolerant?: boolean }): Promise<Scan> {
+async function scanTree(
+  desk: Desk,
+  relative: string,
+  absolute: string,
+  options: ContentOptions & { tolerant?: boolean },
+): Promise<Scan> {
   const legacy = options.legacy ?? false
   return scanFolder(absolute, {
     signal: desk.signal,
@@ -47,7 +69,14 @@ async function scanTree(desk: Desk, relative: string, absolute: string, options:
   })
 }
 
-function scanSingle(desk: Desk, relative: string, absolute: string, stat: Stats, viaLink: boolean, options: ContentOptions): Scan {
+function scanSingle(
+  desk: Desk,
+  relative: string,
+  absolute: string,
+  stat: Stats,
+  viaLink: boolean,
+  options: ContentOptions,
+): Scan {
   const legacy = options.legacy ?? false
   const scan = emptyScan(absolute, legacy, 1)
   scan.rows.add('', stat)
@@ -56,7 +85,9 @@ function scanSingle(desk: Desk, relative: string, absolute: string, stat: Stats,
   scan.bytes = stat.size
   const known = desk.singles.find(relative, legacy, stat)
   const candidates = [options.previous, desk.singles.last(relative, legacy)]
-  const digest = known ?? candidates.find((each) => each !== undefined && !each.endsWith('.dir') && isSameObject(desk.cache, each, stat, viaLink))
+  const digest =
+    known ??
+    candidates.find((each) => each !== undefined && !each.endsWith('.dir') && isSameObject(desk.cache, each, stat, viaLink))
   if (digest) scan.rows.setMd5(0, digest.replace('legacy-', ''))
   else scan.unknown.push(0)
   return scan
@@ -122,7 +153,8 @@ export function readRow(scan: Scan, row: number): Buffer | undefined {
   try {
     return readSmall(file, SMALL_BYTES)
   } catch (error) {
-    if (isCode(error, 'ENOENT')) throw new CairnError('FAILED', `'${file}' vanished while it was being read`, { cause: error, exit: 1 })
+    if (isCode(error, 'ENOENT'))
+      throw new CairnError('FAILED', `'${file}' vanished while it was being read`, { cause: error, exit: 1 })
     throw explainUnreadable(error)
   }
 }

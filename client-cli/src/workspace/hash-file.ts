@@ -21,7 +21,7 @@ export function hashFileSync({ path, legacy, copyTo }: HashJob): string {
     for (let read = readSync(source, buffer); read > 0; read = readSync(source, buffer)) {
       const bytes = buffer.subarray(0, read)
       md5.update(bytes)
-      if (target !== undefined) for (let offset = 0; offset < read; ) offset += writeSync(target, bytes, offset)
+      if (target !== undefined) for (let offset = 0; offset < read;) offset += writeSync(target, bytes, offset)
     }
     return md5.digest()
   } finally {
@@ -31,7 +31,10 @@ export function hashFileSync({ path, legacy, copyTo }: HashJob): string {
 }
 
 /** For the main thread: while a chunk is hashed, the next is read and the last is written by the thread pool. */
-export async function hashFile(job: HashJob, options: { signal: AbortSignal; onBytes?: (bytes: number) => void }): Promise<string> {
+export async function hashFile(
+  job: HashJob,
+  options: { signal: AbortSignal; onBytes?: (bytes: number) => void },
+): Promise<string> {
   const source = await open(job.path, 'r')
   const target = job.copyTo === undefined ? undefined : await open(job.copyTo, 'w')
   const buffers = [0, 1, 2].map(() => Buffer.allocUnsafe(CHUNK_BYTES * 2))
@@ -64,5 +67,5 @@ export async function hashFile(job: HashJob, options: { signal: AbortSignal; onB
 }
 
 async function writeWhole(target: Awaited<ReturnType<typeof open>>, bytes: Buffer): Promise<void> {
-  for (let offset = 0; offset < bytes.length; ) offset += (await target.write(bytes, offset)).bytesWritten
+  for (let offset = 0; offset < bytes.length;) offset += (await target.write(bytes, offset)).bytesWritten
 }

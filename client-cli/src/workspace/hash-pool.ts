@@ -40,7 +40,11 @@ function workerScript(): string | undefined {
   return names.map((name) => fileURLToPath(new URL(name, import.meta.url))).find((file) => existsSync(file))
 }
 
-async function hashInWorkers(jobs: readonly SizedJob[], options: HashOptions, { script, workers }: { script: string; workers: number }): Promise<void> {
+async function hashInWorkers(
+  jobs: readonly SizedJob[],
+  options: HashOptions,
+  { script, workers }: { script: string; workers: number },
+): Promise<void> {
   const batches = intoBatches(jobs)
   const stop = new AbortController()
   const results = await Promise.allSettled(
@@ -80,7 +84,11 @@ async function runWorker(script: string, jobs: readonly SizedJob[], batches: num
   try {
     for (let batch = batches.pop(); batch !== undefined; batch = batches.pop()) {
       options.signal.throwIfAborted()
-      const answers = await ask(worker, batch.flatMap((index) => jobs[index] ?? []), options.signal)
+      const answers = await ask(
+        worker,
+        batch.flatMap((index) => jobs[index] ?? []),
+        options.signal,
+      )
       for (const [at, index] of batch.entries()) {
         const answer = answers[at]
         if (!answer || !('md5' in answer)) throw systemError(answer)

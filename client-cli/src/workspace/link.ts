@@ -1,11 +1,10 @@
-import { type Digest, isLegacy, md5Of } from '@cairn/protocol/digest'
+import type { Digest } from '@cairn/protocol/digest'
 import { CairnError } from '@cairn/protocol/error'
 import { chmodSync, copyFileSync, linkSync, lstatSync, mkdirSync, rmSync, symlinkSync } from 'node:fs'
 import path from 'node:path'
 import { isNoReflink, readSmall, reflink, writeNew } from '../cache/copy-file.ts'
 import { explainFull } from '../cache/incoming.ts'
-import { damaged, type ObjectCache } from '../cache/object-cache.ts'
-import { md5OfBytes } from '../cache/md5.ts'
+import type { ObjectCache } from '../cache/object-cache.ts'
 import type { LinkType } from '../repo/repo.ts'
 import type { Desk } from './desk.ts'
 
@@ -60,40 +59,39 @@ function linkBy(type: Exclude<LinkType, 'copy'>, source: string, target: string)
 }
 
 /**
- * Creates `target` (which must not exist) with the object's content. The object is sound or an error is thrown: small ones are
- * hashed on the way, larger ones judged by the cache. @throws CairnError CACHE_DAMAGED, CACHE_MISSING, STORAGE_FULL
+ * Creates `target` (which must not exist) with the content of an object that the caller has found sound.
+ * @throws CairnError STORAGE_FULL
  */
-export function materialize(cache: ObjectCache, digest: Digest, target: string, type: LinkType, options: { isexec?: boolean } = {}): void {
+export function materialize(
+  cache: ObjectCache,
+  digest: Digest,
+  target: string,
+  type: LinkType,
+  options: { isexec?: boolean } = {},
+): void {
+  // An executable hard link would make the object itself executable.
   const how = type === 'hardlink' && options.isexec ? 'copy' : type
   try {
-    if (how === 'copy') copyOut(cache, digest, target)
-    else {
-      if (!cache.isSound(digest)) throw damaged(digest)
-      linkBy(how, cache.pathOf(digest), target)
-      if (how === 'hardlink') cache.remember(digest)
-      if (how === 'reflink') chmodSync(target, 0o666 & ~umask())
-    }
-    if (options.isexec && how !== 'symlink') chmodSync(target, (lstatSync(target).mode & 0o777) | 0o100)
+    if (how === 'copy') copyOut(cache.pathOf(digest), target)
+    else linkBy(how, cache.pathOf(digest), target)
+    if (how === 'hardlink') cache.remember(digest)
+    if (how === 'reflink') chmodSync(target, 0o666 & ~umask())
+    if (options.isexec && how !== 'symlink') makeExecutable(target)
   } catch (error) {
-    if (!(error instanceof CairnError)) rmSync(target, { force: true })
+    rmSync(target, { force: true })
     throw explainFull(error, target)
   }
 }
 
-function copyOut(cache: ObjectCache, digest: Digest, target: string): void {
-  const source = cache.pathOf(digest)
+export function makeExecutable(file: string): void {
+  chmodSync(file, (lstatSync(file).mode & 0o777) | 0o100)
+}
+
+function copyOut(source: string, target: string): void {
   const bytes = readSmall(source)
-  if (bytes === undefined) {
-    if (!cache.isSound(digest)) throw damaged(digest)
-    copyFileSync(source, target)
-    chmodSync(target, 0o666 & ~umask())
-    return
-  }
-  if (md5OfBytes(bytes, { legacy: isLegacy(digest) }) !== md5Of(digest)) {
-    cache.setAside(digest)
-    throw damaged(digest)
-  }
-  writeNew(target, bytes, 0o666)
+  if (bytes) return writeNew(target, bytes, 0o666)
+  copyFileSync(source, target)
+  chmodSync(target, 0o666 & ~umask())
 }
 
 let mask: number | undefined

@@ -1,6 +1,7 @@
 import { CairnError } from '@cairn/protocol/error'
 import { lstatSync, readlinkSync, rmSync, statSync, type Stats } from 'node:fs'
 import path from 'node:path'
+import { rowMatches } from '../cache/stat-cache.ts'
 import type { LinkType } from '../repo/repo.ts'
 import type { Desk } from './desk.ts'
 import { draftFor, replaceFile } from './drafts.ts'
@@ -9,18 +10,21 @@ import { createPace } from './pace.ts'
 import { absoluteOf, digestOf, EXECUTABLE, LINK, MANY_NAMES, READ_ONLY, type Scan } from './scan.ts'
 
 /**
- * Makes the workspace's files links of the wanted type; those that are it already keep their inode. Every row's object is in
- * the cache. Rows in `fresh` were stored a moment ago, which may have changed their stat.
+ * Makes the workspace's files links of the wanted type; those that are it already keep their inode. Rows whose object is
+ * not in the cache are left alone. Rows in `fresh` were stored a moment ago, which may have changed their stat.
  */
 export async function relinkRows(desk: Desk, scan: Scan, link: LinkType, fresh: ReadonlySet<number>): Promise<void> {
   const pace = createPace(desk.signal)
+  const unchanged = scan.unchanged
   for (let row = 0; row < scan.rows.count; row++) {
     const flags = scan.flags[row] ?? 0
     if (!mayDiffer(flags, link, fresh.has(row))) continue
     const waiting = pace()
     if (waiting) await waiting
+    if (!desk.cache.isSound(digestOf(scan, row))) continue
     if (isLinkedAs(desk, scan, row, link)) restat(scan, row)
     else relinkRow(desk, scan, row, link)
+    if (unchanged && !rowMatches(unchanged, row, scan.rows.stat(row))) scan.unchanged = undefined
   }
 }
 
@@ -43,8 +47,8 @@ function isLinkedAs(desk: Desk, scan: Scan, row: number, link: LinkType): boolea
   return link === 'hardlink' && ((scan.flags[row] ?? 0) & EXECUTABLE) === 0 ? shared : link !== 'symlink' && !shared
 }
 
-/** Replaces a row's file by a link to (or a copy of) its object. @throws CairnError FAILED when someone changed it meanwhile */
-export function relinkRow(desk: Desk, scan: Scan, row: number, link: LinkType): void {
+/** Replaces a row's file by a link to (or a copy of) its object, which is sound. @throws CairnError FAILED when someone changed it meanwhile */
+function relinkRow(desk: Desk, scan: Scan, row: number, link: LinkType): void {
   const file = absoluteOf(scan, row)
   const isexec = ((scan.flags[row] ?? 0) & EXECUTABLE) !== 0
   const draft = draftFor(desk, path.dirname(file))
@@ -80,4 +84,7 @@ export function restat(scan: Scan, row: number): void {
 }
 
 const changed = (file: string) =>
-  new CairnError('FAILED', `'${file}' changed while it was being linked`, { hint: 'Wait until nothing writes to it, then run the command again.', exit: 1 })
+  new CairnError('FAILED', `'${file}' changed while it was being linked`, {
+    hint: 'Wait until nothing writes to it, then run the command again.',
+    exit: 1,
+  })

@@ -26,9 +26,16 @@ import type { Content, SaveOptions } from './workspace.ts'
 /** Stores what stands at a path. See `Workspace.save`. */
 export async function save(desk: Desk, file: string, options: SaveOptions): Promise<Content> {
   const scan = await scanPath(desk, file, options)
-  if (!scan) throw new CairnError('COMMAND_FAILED', `output '${file}' does not exist: No such file or directory: '${absolutePath(desk, file)}'`)
+  if (!scan)
+    throw new CairnError(
+      'COMMAND_FAILED',
+      `output '${file}' does not exist: No such file or directory: '${absolutePath(desk, file)}'`,
+    )
   for (const link of scan.folderLinks) {
-    desk.report({ type: 'warning', text: `'${file}/${link}' is a symlink to a folder: neither it nor what is behind it is recorded` })
+    desk.report({
+      type: 'warning',
+      text: `'${file}/${link}' is a symlink to a folder: neither it nor what is behind it is recorded`,
+    })
   }
   if (!options.cache) await hashUnknown(desk, scan)
   else {
@@ -40,7 +47,8 @@ export async function save(desk: Desk, file: string, options: SaveOptions): Prom
     else for (const row of fresh) restat(scan, row)
   }
   const content = contentOfScan(scan)
-  if (options.cache && content.entries && !desk.cache.isSound(content.digest)) desk.cache.storeTree(content.entries, { legacy: scan.legacy })
+  if (options.cache && content.entries && !desk.cache.isSound(content.digest))
+    desk.cache.storeTree(content.entries, { legacy: scan.legacy })
   recordScan(desk, file, scan, content.digest)
   return content
 }
@@ -110,7 +118,12 @@ async function storeLarge(desk: Desk, scan: Scan, rows: readonly number[], link:
   }
 }
 
-function storeHashed(desk: Desk, scan: Scan, row: number, how: { draft: string | undefined; link: LinkType; readAt: number }): void {
+function storeHashed(
+  desk: Desk,
+  scan: Scan,
+  row: number,
+  how: { draft: string | undefined; link: LinkType; readAt: number },
+): void {
   const file = absoluteOf(scan, row)
   const digest = digestOf(scan, row)
   const known = scan.rows.stat(row)
@@ -140,4 +153,3 @@ function storeMissing(desk: Desk, scan: Scan, link: LinkType, fresh: ReadonlySet
     desk.cache.storeFile(digest, absoluteOf(scan, row), wayIn(link, scan.flags[row] ?? 0), trusted)
   }
 }
-

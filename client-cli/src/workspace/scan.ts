@@ -68,7 +68,11 @@ export async function scanFolder(root: string, options: ScanOptions): Promise<Sc
         if (known && before !== undefined && rowMatches(known, before, stat)) {
           scan.rows.setMd5Bytes(row, known.md5s, before * 16)
           matched++
-        } else if (known && before !== undefined && isSameObject(options.cache, makeDigest(rowMd5(known, before), { legacy }), stat, viaLink)) {
+        } else if (
+          known &&
+          before !== undefined &&
+          isSameObject(options.cache, makeDigest(rowMd5(known, before), { legacy }), stat, viaLink)
+        ) {
           scan.rows.setMd5Bytes(row, known.md5s, before * 16)
         } else scan.unknown.push(row)
       },

@@ -76,18 +76,20 @@ function readNames(folder: string): string[] {
 function refuseUndecodable(folder: string): void {
   for (const bytes of readdirSync(folder, { encoding: 'buffer' })) {
     if (Buffer.from(bytes.toString()).equals(bytes)) continue
-    const shown = bytes.toString('latin1').replace(/[^\x20-\x7e]/g, (unit) => `\\x${unit.charCodeAt(0).toString(16).padStart(2, '0')}`)
+    const shown = bytes
+      .toString('latin1')
+      .replace(/[^\x20-\x7e]/g, (unit) => `\\x${unit.charCodeAt(0).toString(16).padStart(2, '0')}`)
     throw new CairnError('COMMAND_FAILED', `'${folder}/${shown}': the name is not valid UTF-8`, {
       hint: 'Rename the file; a tree can only hold names in UTF-8.',
     })
   }
 }
 
-function followLink(file: string): Stats | undefined {
+/** undefined for a broken link, a loop of links, or one through a file. */
+export function followLink(file: string): Stats | undefined {
   try {
     return statSync(file, { throwIfNoEntry: false })
   } catch {
-    // A loop of links, or one through a file: broken in another way.
     return undefined
   }
 }

@@ -76,13 +76,17 @@ export interface Wanted {
   /** Root-relative. */
   path: string
   digest: Digest | undefined
-  isexec?: boolean
+  isexec?: boolean | undefined
+  /** Without a digest: in which namespace the cache is asked whether what stands there is saved. */
+  legacy?: boolean | undefined
+  /** A file or folder inside of the output: only that is checked out. */
+  inside?: string | undefined
   /** `stage`: a command writes it whole, so a hard link is safe by default; `data`: people edit it, so copy. */
   kind: 'stage' | 'data'
 }
 
 export interface CheckoutResult {
-  /** Root-relative paths of outputs and of files inside them, folders with a trailing `/`. */
+  /** Root-relative paths of the outputs that changed, each once; folders with a trailing `/`, and before files. */
   added: string[]
   modified: string[]
   deleted: string[]

@@ -1,0 +1,142 @@
+import { isTree, md5Of } from '@cairn/protocol/digest'
+import { isCode } from '@cairn/protocol/error'
+import { mkdirSync, readdirSync, renameSync, rmdirSync, rmSync } from 'node:fs'
+import path from 'node:path'
+import { lstatOrNone } from '../cache/file-stat.ts'
+import { explainFull } from '../cache/incoming.ts'
+import type { LinkType } from '../repo/repo.ts'
+import type { Desk } from './desk.ts'
+import { contentOfScan, recordScan } from './digest-path.ts'
+import { draftFor, replaceFile } from './drafts.ts'
+import { chooseLink, makeExecutable, materialize } from './link.ts'
+import { createPace } from './pace.ts'
+import type { OutputPlan } from './plan-checkout.ts'
+import { recordPlaced, relinkRows } from './relink.ts'
+import { emptyScan, type Scan } from './scan.ts'
+
+export interface CarryOptions {
+  relink: boolean
+  onFile: () => void
+}
+
+/** Does what a plan says. Interrupted, it leaves old files and new ones, each whole, and loses nothing that is not saved. */
+export async function carryOut(desk: Desk, plan: OutputPlan, options: CarryOptions): Promise<void> {
+  const { wanted, root } = plan
+  deleteFiles(desk, plan)
+  if (wanted.digest === undefined) {
+    desk.links.delete(wanted.path)
+    return
+  }
+  if (plan.change !== 'none') await placeFiles(desk, plan, options)
+  else if (plan.makeExecutable) makeExecutable(root)
+  if (options.relink && plan.scan) await relinkKept(desk, plan, plan.scan)
+  if (wanted.inside === undefined) desk.links.set(wanted.path, wanted.digest)
+}
+
+function deleteFiles(desk: Desk, plan: OutputPlan): void {
+  const folders = new Set<string>()
+  for (const file of plan.deletes) {
+    const absolute = path.join(plan.root, file)
+    rmSync(absolute, { force: true, recursive: true })
+    folders.add(path.dirname(absolute))
+  }
+  if (plan.wanted.digest === undefined && plan.current) folders.add(plan.current.entries ? plan.root : path.dirname(plan.root))
+  for (const folder of folders) removeEmptied(folder, plan.wanted.digest === undefined ? desk.repo.root : path.dirname(plan.root))
+}
+
+/** Removes a folder that is empty now, and its parents that are, below `top`. */
+export function removeEmptied(folder: string, top: string): void {
+  try {
+    for (let at = folder; at.startsWith(top + path.sep); at = path.dirname(at)) rmdirSync(at)
+  } catch (error) {
+    if (!isCode(error, 'ENOTEMPTY', 'EEXIST', 'ENOENT', 'ENOTDIR', 'EBUSY', 'EPERM', 'EACCES')) throw error
+  }
+}
+
+async function placeFiles(desk: Desk, plan: OutputPlan, options: CarryOptions): Promise<void> {
+  const { wanted, root } = plan
+  mkdirSync(path.dirname(root), { recursive: true })
+  const link = chooseLink(desk, wanted.kind, path.dirname(root))
+  const isFolder = wanted.digest !== undefined && isTree(wanted.digest)
+  if (isFolder && !lstatOrNone(root)) await placeWholeFolder(desk, plan, link, options)
+  else await placeEach(desk, plan, link, options)
+  recordPlan(desk, plan)
+}
+
+/** A new folder is built aside and appears as a whole: no file of it needs a rename of its own, and a crash leaves nothing half done. */
+async function placeWholeFolder(desk: Desk, plan: OutputPlan, link: LinkType, options: CarryOptions): Promise<void> {
+  const draft = draftFor(desk, path.dirname(plan.root))
+  const pace = createPace(desk.signal)
+  const folders = new Set([draft])
+  try {
+    mkdirSync(draft)
+    for (const { path: file, digest } of plan.writes) {
+      const waiting = pace()
+      if (waiting) await waiting
+      const target = `${draft}/${file}`
+      makeFolder(path.dirname(target), folders)
+      materialize(desk.cache, digest, target, link)
+      options.onFile()
+    }
+    renameSync(draft, plan.root)
+  } catch (error) {
+    rmSync(draft, { recursive: true, force: true })
+    throw explainFull(error, plan.root)
+  }
+}
+
+function makeFolder(folder: string, made: Set<string>): void {
+  if (made.has(folder)) return
+  mkdirSync(folder, { recursive: true })
+  made.add(folder)
+}
+
+async function placeEach(desk: Desk, plan: OutputPlan, link: LinkType, options: CarryOptions): Promise<void> {
+  const pace = createPace(desk.signal)
+  const folders = new Set<string>()
+  if (plan.wanted.digest !== undefined && isTree(plan.wanted.digest)) makeFolder(plan.root, folders)
+  for (const { path: file, digest } of plan.writes) {
+    const waiting = pace()
+    if (waiting) await waiting
+    const target = path.join(plan.root, file)
+    const folder = path.dirname(target)
+    makeFolder(folder, folders)
+    removeEmptyFolder(target)
+    const draft = draftFor(desk, folder)
+    materialize(desk.cache, digest, draft, link, { isexec: file === '' && plan.wanted.isexec === true })
+    replaceFile(draft, target)
+    options.onFile()
+  }
+}
+
+/** A file takes the place of a folder that held nothing but what was deleted. */
+function removeEmptyFolder(target: string): void {
+  if (!lstatOrNone(target)?.isDirectory()) return
+  for (const name of readdirSync(target)) removeEmptyFolder(path.join(target, name))
+  rmdirSync(target)
+}
+
+/** The stats of what stands there now: kept rows as they were, new files as they are. */
+function recordPlan(desk: Desk, plan: OutputPlan): void {
+  const { wanted, scan: before } = plan
+  if (wanted.inside !== undefined || wanted.digest === undefined) return
+  const after = emptyScan(plan.root, before?.legacy ?? wanted.digest.startsWith('legacy-'), plan.kept.length + plan.writes.length)
+  const add = (file: string, md5: string): number => {
+    const row = after.rows.add(file, { mtimeMs: Number.NaN, ctimeMs: 0, size: 0, ino: 0 })
+    after.rows.setMd5(row, md5)
+    return row
+  }
+  for (const kept of before ? plan.kept : []) {
+    if (before) after.rows.setStat(add(before.rows.path(kept), before.rows.md5(kept)), before.rows.stat(kept))
+  }
+  for (const { path: file, digest } of plan.writes) recordPlaced(desk, after, add(file, md5Of(digest)))
+  for (let row = 0; row < after.rows.count; row++) after.bytes += after.rows.stat(row).size
+  if (contentOfScan(after).digest === wanted.digest) recordScan(desk, wanted.path, after, wanted.digest)
+}
+
+async function relinkKept(desk: Desk, plan: OutputPlan, scan: Scan): Promise<void> {
+  if (plan.kept.length < scan.rows.count || plan.change !== 'none') return
+  const folder = scan.rows.path(0) === '' ? path.dirname(plan.root) : plan.root
+  await relinkRows(desk, scan, chooseLink(desk, plan.wanted.kind, folder), new Set())
+  if (plan.current) recordScan(desk, plan.wanted.path, scan, plan.current.digest)
+}
