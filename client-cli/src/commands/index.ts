@@ -12,6 +12,56 @@ export const COMMANDS: readonly CommandEntry[] = [
   { name: 'init', summary: 'Make a repository in this folder.', load: async () => (await import('./init.ts')).command },
   { name: 'config', summary: 'Print or change an option.', load: async () => (await import('./config.ts')).command },
   {
+    name: 'run',
+    summary: 'Run a command as a stage: record what it reads and makes in a stage file.',
+    load: async () => (await import('./run.ts')).command,
+  },
+  {
+    name: 'repro',
+    summary: 'Run the stages whose deps, params, outs or command changed, and what depends on them.',
+    load: async () => (await import('./repro.ts')).command,
+  },
+  {
+    name: 'status',
+    summary: 'Print what changed since the last run; with -c, what the remote lacks.',
+    load: async () => (await import('./status.ts')).command,
+  },
+  {
+    name: 'pipeline show',
+    summary: 'Print the stages that a target is made by, in the order in which they run.',
+    load: async () => (await import('./pipeline-show.ts')).command,
+  },
+  {
+    name: 'pipeline list',
+    summary: 'Print the stages of every pipeline, in the order in which they run.',
+    load: async () => (await import('./pipeline-list.ts')).command,
+  },
+  {
+    name: 'dag',
+    summary: 'Draw how the stages depend on each other.',
+    load: async () => (await import('./dag.ts')).command,
+  },
+  {
+    name: 'freeze',
+    summary: 'Keep stages from being run, whatever changes before them.',
+    load: async () => (await import('./freeze.ts')).freeze,
+  },
+  {
+    name: 'unfreeze',
+    summary: 'Let frozen stages run again.',
+    load: async () => (await import('./freeze.ts')).unfreeze,
+  },
+  {
+    name: 'lock',
+    summary: 'The name of freeze in 2019.',
+    load: async () => (await import('./freeze.ts')).lock,
+  },
+  {
+    name: 'unlock',
+    summary: 'The name of unfreeze in 2019.',
+    load: async () => (await import('./freeze.ts')).unlock,
+  },
+  {
     name: 'remote add',
     summary: 'Add a remote: where objects are pushed to.',
     load: async () => (await import('./remote-add.ts')).command,
@@ -52,5 +102,9 @@ export const COMMANDS: readonly CommandEntry[] = [
     summary: 'Print the version and what Cairn finds around it.',
     load: async () => (await import('./version.ts')).command,
   },
-  { name: 'doctor', summary: 'The same as version.', load: async () => (await import('./version.ts')).command },
+  {
+    name: 'doctor',
+    summary: 'The same as version.',
+    load: async () => ({ ...(await import('./version.ts')).command, name: 'doctor' }),
+  },
 ]
