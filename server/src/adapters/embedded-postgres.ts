@@ -27,6 +27,8 @@ export interface EmbeddedPostgresOptions {
   log?: (line: string) => void
   /** Further settings of Postgres, by name. */
   settings?: Readonly<Record<string, string>>
+  /** How long to wait for another server to leave `dir`; a restart may overlap with the old server's end. Default 10. */
+  patienceSeconds?: number
   /** Chosen by itself otherwise: see RunMode. */
   runMode?: RunMode
 }
@@ -48,7 +50,16 @@ export async function startEmbeddedPostgres(options: EmbeddedPostgresOptions): P
   if (clusterMajor(data) === undefined)
     await makeCluster(bin, data, as, { durable: options.settings?.['fsync'] !== 'off', signal: options.signal })
   const socketDir = makeSocketDir(data, as.mode)
-  const supervisor = await supervise({ bin, data, socketDir, as, settings: options.settings ?? {}, signal: options.signal, log })
+  const supervisor = await supervise({
+    bin,
+    data,
+    socketDir,
+    as,
+    settings: options.settings ?? {},
+    patienceMs: (options.patienceSeconds ?? 10) * 1000,
+    signal: options.signal,
+    log,
+  })
   const poolConfig: pg.PoolConfig = { host: socketDir, port: 5432, user: NAME, database: NAME }
   try {
     await makeDatabase(poolConfig)

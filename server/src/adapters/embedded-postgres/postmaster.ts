@@ -13,12 +13,12 @@ export interface PostmasterOptions {
   socketDir: string
   as: RunAs
   settings: Readonly<Record<string, string>>
+  /** How long to wait for a living server that holds the cluster. */
+  patienceMs: number
   signal?: AbortSignal | undefined
   log: (line: string) => void
 }
 
-/** How long a start waits for another server that holds the cluster to let go: a restart may overlap with the old one's end. */
-const OWNER_PATIENCE_MS = 10_000
 /** How long a start waits for an orphan to finish; it is asked to after the first second. */
 const ORPHAN_PATIENCE_MS = 60_000
 
@@ -36,12 +36,12 @@ export async function startPostmaster(options: PostmasterOptions): Promise<Child
     options.signal?.throwIfAborted()
     if (state === 'dead')
       throw new CairnError('CONFIG', `${options.data}: PostgreSQL did not start: ${output.trim().slice(-2000)}`)
-    settleLock(options.data, Date.now() - begun)
+    settleLock(options.data, Date.now() - begun, options.patienceMs)
     await sleep(100)
   }
 }
 
-function settleLock(data: string, waitedMs: number): void {
+function settleLock(data: string, waitedMs: number, patienceMs: number): void {
   const pid = postmasterPid(data)
   const commandLine = pid === undefined ? undefined : commandLineOf(pid)
   if (pid === undefined || !commandLine) return
@@ -52,7 +52,7 @@ function settleLock(data: string, waitedMs: number): void {
   }
   const owner = ownerOfPostmaster(commandLine)
   if (owner !== undefined && isOwnerAlive(owner)) {
-    if (waitedMs < OWNER_PATIENCE_MS) return
+    if (waitedMs < patienceMs) return
     throw new CairnError('LOCKED', `${path.dirname(data)}: another server (pid ${owner.split('.')[0]}) uses this database`, {
       hint: 'stop it, or give this one a CAIRN_HOME of its own',
     })
