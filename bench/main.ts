@@ -2,7 +2,7 @@ import { existsSync, mkdtempSync, rmSync } from 'node:fs'
 import os from 'node:os'
 import path from 'node:path'
 import { parseArgs } from 'node:util'
-import { startServerProcess } from '../test/rig/server.ts'
+import { startFreshServer } from '../test/rig/fresh-server.ts'
 import { ROOT } from '../test/rig/project.ts'
 import { bigFile, smallFiles, type DataSet } from './data-set.ts'
 import { floor } from './floor.ts'
@@ -66,7 +66,7 @@ async function compare(dataSet: DataSet, subjects: readonly Subject[], base: str
 async function main(): Promise<void> {
   if (values.help) return console.log(HELP)
   const base = mkdtempSync(path.join(os.tmpdir(), 'cairn-bench-'))
-  const server = await startServerProcess({ home: path.join(base, 'server') })
+  const server = await startFreshServer({ home: path.join(base, 'server') })
   const http = await plainHttp(path.join(base, 'http'))
   try {
     const cairn: Subject = { tool: 'cairn', file: path.join(ROOT, 'client-cli/bin/cairn'), place: cairnServer(server), env: {} }

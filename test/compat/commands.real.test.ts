@@ -126,7 +126,7 @@ describe('beside stock dvc', () => {
         closers.push(() => remote.stop())
       } else {
         const server = await startTestServer()
-        url = `${server.url}/dvc/default`
+        url = `${server.url}/dvc/demo`
         token = server.adminToken
         closers.push(() => server.stop())
       }

@@ -7,7 +7,7 @@ import { startCountingProxy, type CountingProxy } from '../rig/counting-proxy.ts
 import { randomBlock, seeded, writeSmallFiles } from '../rig/images.ts'
 import { createWorkstation, folderDigest, run, type Workstation } from '../rig/project.ts'
 import { realParts } from '../rig/real-parts.ts'
-import { startServerProcess } from '../rig/server.ts'
+import { startFreshServer } from '../rig/fresh-server.ts'
 
 /** One gibibyte; large enough that no part of the way holds it whole. */
 const BIG_MIB = 1024
@@ -28,11 +28,11 @@ const backends: Backend[] = [
 describe.each(backends)('two workstations and one server on $name', ({ env }) => {
   const home = mkdtempSync(path.join(os.tmpdir(), 'cairn-compat-'))
   const stations: Workstation[] = []
-  let server: Awaited<ReturnType<typeof startServerProcess>>
+  let server: Awaited<ReturnType<typeof startFreshServer>>
   let proxy: CountingProxy
 
   beforeAll(async () => {
-    server = await startServerProcess({ home, env: await env() })
+    server = await startFreshServer({ home, env: await env() })
     proxy = await startCountingProxy(server.url)
   })
   afterAll(async () => {

@@ -2,12 +2,12 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import os from 'node:os'
 import path from 'node:path'
 import { parseArgs } from 'node:util'
-import { startServerProcess } from '../rig/server.ts'
+import { startFreshServer } from '../rig/fresh-server.ts'
 import { walkthrough } from './walkthrough.ts'
 
 const { values } = parseArgs({ options: { images: { type: 'string', default: '10000' } } })
 const home = mkdtempSync(path.join(os.tmpdir(), 'cairn-walkthrough-'))
-const server = await startServerProcess({ home })
+const server = await startFreshServer({ home })
 try {
   const start = performance.now()
   await walkthrough({ remote: `${server.url}/dvc/default`, token: server.adminToken, images: Number(values.images), say: (line) => console.log(line) })

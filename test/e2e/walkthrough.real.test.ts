@@ -3,12 +3,12 @@ import os from 'node:os'
 import path from 'node:path'
 import { expect, test } from 'vitest'
 import { freshBackends } from '../rig/backends.ts'
-import { startServerProcess } from '../rig/server.ts'
+import { startFreshServer } from '../rig/fresh-server.ts'
 import { walkthrough } from './walkthrough.ts'
 
 test('the walkthrough on 10,000 images runs through a server on Postgres, S3 and Redis', async () => {
   const home = mkdtempSync(path.join(os.tmpdir(), 'cairn-walkthrough-'))
-  const server = await startServerProcess({ home, env: await freshBackends() })
+  const server = await startFreshServer({ home, env: await freshBackends() })
   const lines: string[] = []
   try {
     await walkthrough({ remote: `${server.url}/dvc/default`, token: server.adminToken, images: 10_000, say: (line) => lines.push(line) })
