@@ -93,6 +93,26 @@ export const COMMANDS: readonly CommandEntry[] = [
   },
   { name: 'cache dir', summary: 'Print or set where the cache is.', load: async () => (await import('./cache-dir.ts')).command },
   {
+    name: 'metrics show',
+    summary: 'Print metrics, of the workspace or of many revisions.',
+    load: async () => (await import('./metrics-show.ts')).command,
+  },
+  {
+    name: 'metrics add',
+    summary: "Call a stage's output a metric.",
+    load: async () => (await import('./metrics-add.ts')).command,
+  },
+  {
+    name: 'metrics modify',
+    summary: 'Say how a metric file of a 2019 stage is read.',
+    load: async () => (await import('./metrics-modify.ts')).command,
+  },
+  {
+    name: 'metrics remove',
+    summary: "Stop calling a stage's output a metric.",
+    load: async () => (await import('./metrics-remove.ts')).command,
+  },
+  {
     name: 'root',
     summary: "Print the repository's root, relative to this folder.",
     load: async () => (await import('./root.ts')).command,

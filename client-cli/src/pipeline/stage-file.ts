@@ -1,6 +1,7 @@
 import { type Field, type FieldReader, isNull, readFields, rootField } from './field-reader.ts'
 import { editYaml } from './yaml-edit.ts'
 import { dumpStage, isLegacyDocument } from './stage-document.ts'
+import { METRIC_TYPES } from './metric-value.ts'
 import { restOf, takeRecorded } from './stage-entry.ts'
 import { folderOf, isUrl, locate, locateDep, locateOut } from './stage-path.ts'
 import type { Dep, MetricSpec, Out, Stage } from './stage.ts'
@@ -18,7 +19,6 @@ const OUT_KEYS = new Set([
 ])
 /** They stay in a file when its stage is made anew, by `add` or `run`. */
 const WRITTEN_BY_PEOPLE = new Set(['desc', 'meta', 'type', 'labels', 'remote', 'push', 'fs_config', 'tags'])
-const METRIC_TYPES = ['raw', 'json', 'csv', 'tsv', 'hcsv', 'htsv'] as const
 
 /**
  * Parses a `.dvc` file of any age. An empty file is a stage without anything.

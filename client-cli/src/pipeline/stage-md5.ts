@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
 import { asciiJson, compareCodePoints } from '@cairn/protocol/tree'
-import { Float, isNumber, numberText } from './python-value.ts'
+import { scalarJson } from './json-value.ts'
 import { dumpStage } from './stage-document.ts'
 import type { Stage } from './stage.ts'
 import { entriesOf } from './yaml-text.ts'
@@ -29,12 +29,5 @@ function canonicalJson(value: unknown): string {
     const sorted = kept.toSorted(([a], [b]) => compareCodePoints(a, b))
     return `{${sorted.map(([key, each]) => `${asciiJson(key)}: ${canonicalJson(each)}`).join(', ')}}`
   }
-  return pythonJson(value)
-}
-
-/** A scalar as Python's `json.dumps` writes it. */
-function pythonJson(value: unknown): string {
-  if (typeof value === 'string') return asciiJson(value)
-  if (isNumber(value)) return numberText(value instanceof Float ? value : value).replace('inf', 'Infinity').replace('nan', 'NaN')
-  return JSON.stringify(value ?? null)
+  return scalarJson(value)
 }
