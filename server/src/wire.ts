@@ -4,12 +4,13 @@ import { diskBlobStore } from './adapters/blob-store/disk.ts'
 import { withLimit } from './adapters/blob-store/with-limit.ts'
 import { withRetry } from './adapters/blob-store/with-retry.ts'
 import { startEmbeddedPostgres } from './adapters/embedded-postgres.ts'
+import { createPostgresJobs } from './adapters/jobs/postgres-jobs.ts'
 import { createJwtCodec } from './adapters/jwt.ts'
 import { createCatalog } from './adapters/postgres/catalog.ts'
 import { findMigrations, migrate } from './adapters/postgres/migrate.ts'
 import { openPool } from './adapters/postgres/pool.ts'
 import type { Config } from './config.ts'
-import type { BlobStore, Catalog, JobQueue } from './domain/ports.ts'
+import type { BlobStore, JobQueue } from './domain/ports.ts'
 import { createPrincipals, type TokenCodec } from './domain/principal.ts'
 import type { Stores } from './domain/stores.ts'
 import { createAdmission } from './http/admission.ts'
@@ -73,7 +74,7 @@ export async function openParts(config: Config, log: Log, database: Database, gi
     if (applied.length > 0) log.info({ applied }, 'migrated the database')
     const catalog = createCatalog(pool, { poolConfig: database.poolConfig })
     const blobs = given.blobs ? { store: given.blobs, kind: 'given' } : await openBlobs(config)
-    const jobs = await openJobs(config, pool, database)
+    const jobs = await openJobs(config, pool, database, log)
     const metrics = createMetrics()
     const stores: Stores = { catalog, blobs: blobs.store, clock: { now: () => new Date() }, notice: createNotice(log, metrics) }
     return {
@@ -103,9 +104,11 @@ async function openBlobs({ s3, home }: Config): Promise<{ store: BlobStore; kind
   return { store: withRetry(withLimit(s3BlobStore(s3), limits)), kind: `bucket ${s3.bucket} at ${s3.endpoint}` }
 }
 
-async function openJobs(_config: Config, _pool: pg.Pool, _database: Database): Promise<{ queue: JobQueue; kind: string }> {
-  const none = () => Promise.reject(new Error('no queue'))
-  return { queue: { enqueue: none, run: () => Promise.resolve(), find: none, list: () => Promise.resolve([]), close: () => Promise.resolve() }, kind: 'none' }
+async function openJobs({ redisUrl }: Config, pool: pg.Pool, database: Database, log: Log): Promise<{ queue: JobQueue; kind: string }> {
+  const options = { poolConfig: database.poolConfig, log: (line: string) => log.warn(line) }
+  if (!redisUrl) return { queue: createPostgresJobs(pool, options), kind: 'a table in the database' }
+  const { createBullmqJobs } = await import('./adapters/jobs/bullmq-jobs.ts')
+  return { queue: createBullmqJobs(pool, { ...options, redisUrl }), kind: 'BullMQ at REDIS_URL' }
 }
 
 function createNotice(log: Log, metrics: Metrics): Stores['notice'] {
