@@ -25,15 +25,19 @@ export function parseOptionName(text: string): OptionName {
   if (grouped) return { section: `${grouped[1]} "${grouped[2]}"`, key: grouped[3] ?? '' }
   const plain = /^([^.]+)\.([^.]+)$/.exec(text.toLowerCase())
   if (plain) return { section: plain[1] ?? '', key: plain[2] ?? '' }
-  throw new CairnError('USAGE', `argument name: '${text}' is not of the form 'section.option' or 'remote.name.option'`)
+  throw new CairnError(
+    'USAGE',
+    'argument name: name argument should look like remote.name.option or db.name.option or section.option',
+  )
 }
 
 /** Writes one option, as dvc would read it. @throws CairnError CONFIG, the file untouched, for what dvc would refuse */
 export function writeOption(editor: ConfigEditor, level: Level, name: OptionName, value: string, context: Context): void {
   const dir = path.dirname(editor.level(level).path)
   const url = editor.merged.get(name.section, 'url')
-  if (/^remote "/.test(name.section) && name.key !== 'url' && url === undefined) throw unknownRemote(remoteOf(name.section))
+  if (isRemote(name.section) && name.key !== 'url' && url === undefined) throw missingUrl(name.section)
   checkOption(name.section, name.key, value, url)
+  if (isRemote(name.section) && name.key === 'url') checkOtherOptions(editor.levels, name.section, value)
   const secret = isSecretOption(name.key)
   editor.edit(
     level,
@@ -45,6 +49,15 @@ export function writeOption(editor: ConfigEditor, level: Level, name: OptionName
       type: 'warning',
       text: `'${name.key}' now stands in .dvc/config, which Git shares. --local keeps it on this machine.`,
     })
+  }
+}
+
+/** What a remote has beside its url must suit a new url's kind, or dvc would refuse the whole file. @throws CairnError CONFIG */
+export function checkOtherOptions(levels: readonly ConfigLevel[], section: string, url: string): void {
+  for (const level of levels) {
+    for (const [key, { value }] of level.file.sections.get(section)?.options ?? []) {
+      if (key !== 'url') checkOption(section, key, String(value), url)
+    }
   }
 }
 
@@ -82,6 +95,13 @@ export function unknownRemote(name: string, hint?: string): CairnError {
   return new CairnError('CONFIG', `config file error: remote '${name}' doesn't exist.`, hint === undefined ? {} : { hint })
 }
 
-function remoteOf(section: string): string {
-  return /^remote "(.*)"$/.exec(section)?.[1] ?? section
+function isRemote(section: string): boolean {
+  return section.startsWith('remote "')
+}
+
+function missingUrl(section: string): CairnError {
+  return new CairnError(
+    'CONFIG',
+    `config file error: expected 'url' for dictionary value @ data['remote']['${section.slice(8, -1)}']`,
+  )
 }

@@ -4,7 +4,7 @@ import { levelOption, openConfigEditor } from '../repo/config-edit.ts'
 import { removeSection, setOption } from '../repo/config-file.ts'
 import { checkOption } from '../repo/config-schema.ts'
 import { remoteSection } from '../repo/config.ts'
-import { LEVEL_OPTIONS, writeOption } from './config-options.ts'
+import { checkOtherOptions, LEVEL_OPTIONS, writeOption } from './config-options.ts'
 
 export const command: Command = {
   name: 'remote add',
@@ -22,7 +22,7 @@ export const command: Command = {
   examples: ['cairn remote add -d team https://cairn.example.org/dvc/images', 'cairn remote add backup /mnt/backup/images'],
   async run(context, [given = '', url = ''], options) {
     const name = given.toLowerCase()
-    if (name === '' || /["'[\]/\s]/.test(name)) throw new CairnError('USAGE', `argument name: '${given}' cannot name a remote`)
+    if (name === '' || /["'[\]/\n]/.test(name)) throw new CairnError('USAGE', `argument name: '${given}' cannot name a remote`)
     const editor = openConfigEditor(context.cwd, context.env)
     const level = levelOption(options) ?? 'project'
     const section = remoteSection(name)
@@ -30,6 +30,8 @@ export const command: Command = {
     if (editor.level(level).file.sections.has(section)) {
       if (options['force'] !== true)
         throw new CairnError('CONFIG', `config file error: remote '${name}' already exists. Use \`-f|--force\` to overwrite it.`)
+      const others = editor.levels.filter((other) => other.level !== level)
+      checkOtherOptions(others, section, url)
       editor.edit(level, (file) => removeSection(file, section))
     }
     writeOption(editor, level, { section, key: 'url' }, url, context)

@@ -18,10 +18,10 @@ export const command: Command = {
     const editor = openConfigEditor(context.cwd, context.env)
     const level = levelOption(options) ?? 'project'
     const [from, to] = [given.toLowerCase(), wanted.toLowerCase()]
-    if (to === '' || /["'[\]/\s]/.test(to)) throw new CairnError('USAGE', `argument new: '${wanted}' cannot name a remote`)
+    if (to === '' || /["'[\]/\n]/.test(to)) throw new CairnError('USAGE', `argument new: '${wanted}' cannot name a remote`)
     if (!editor.level(level).file.sections.has(remoteSection(from))) throw unknownRemote(from)
     if (hasRemote(editor, to))
-      throw new CairnError('CONFIG', `config file error: remote '${to}' already exists. Use a different name.`)
+      throw new CairnError('CONFIG', `config file error: Rename failed. Remote name '${to}' already exists.`)
     // The private options follow, or dvc would find a remote without a url there.
     const levels = level === 'project' ? (['project', 'local'] as const) : ([level] as const)
     for (const at of levels) {
