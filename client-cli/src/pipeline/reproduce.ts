@@ -17,6 +17,7 @@ export interface ReproduceOptions extends TurnOptions {
 }
 
 export interface Reproduced {
+  plan: readonly Stage[]
   /** Stages that ran, were restored or were committed again. */
   changed: Stage[]
   failed: Stage[]
@@ -31,28 +32,29 @@ export interface Work {
 }
 
 /**
- * Brings stages up to date, in the order of `plan`. Each stage's file is written right after its command has succeeded, so a
+ * Brings stages up to date, in the order of the plan, which is made with the repository locked. Each stage's file is written right after its command has succeeded, so a
  * later call goes on where this one was stopped, however it was stopped. The repository is locked except while a command
  * runs; then the paths that the command uses are.
  * @throws CairnError STAGE_FAILED naming the stage; LOCKED when another run uses its paths
  */
-export async function reproduce(running: Running, work: Work, options: ReproduceOptions): Promise<Reproduced> {
-  const walk = createWalk(running, work, options)
+export async function reproduce(running: Running, planWork: () => Promise<Work>, options: ReproduceOptions): Promise<Reproduced> {
+  let walk: Walk | undefined
   let due: Due | undefined
   try {
     do {
       const finished = due
       due = undefined
       due = await withPatience(running, finished !== undefined, async () => {
+        walk ??= createWalk(running, await planWork(), options)
         if (finished) await walk.settle(finished)
         return walk.advance()
       })
-      if (due) due = await runDue(running, walk, due)
-    } while (due || walk.hasMore())
+      if (walk && due) due = await runDue(running, walk, due)
+    } while (due || walk?.hasMore())
   } finally {
     await due?.release()
   }
-  return walk.outcome()
+  return walk?.outcome() ?? { plan: [], changed: [], failed: [] }
 }
 
 /** undefined when the command failed and the walk may go on without it. */
@@ -98,7 +100,7 @@ function createWalk(running: Running, { graph, plan, locks, words }: Work, optio
   const { report, signal } = running
   const turn: StageTurn = createStageTurn(running, { locks, words }, options)
   const queue = [...plan]
-  const outcome: Reproduced = { changed: [], failed: [] }
+  const outcome: Reproduced = { plan, changed: [], failed: [] }
   /** Stages that run because of what happened, or with `dry` would have happened, before them. */
   const forced = new Set<Stage>()
   let blank = false

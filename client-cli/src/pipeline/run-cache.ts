@@ -87,7 +87,7 @@ function rowValue({ path: name, digest, size, nfiles, isexec }: RunRow, withSize
 const sha256 = (value: YamlValue): string => createHash('sha256').update(pythonJson(value)).digest('hex')
 
 /** As Python's `json.dumps(value, sort_keys=True)` writes it. */
-function pythonJson(value: unknown): string {
+export function pythonJson(value: unknown): string {
   if (value === null || typeof value === 'boolean') return String(value)
   if (typeof value === 'string') return asciiJson(value)
   if (isNumber(value)) return numberText(value).replace(/^(-?)inf$/, '$1Infinity').replace('nan', 'NaN')

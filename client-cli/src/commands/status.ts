@@ -1,0 +1,81 @@
+import { CairnError } from '@cairn/protocol/error'
+import type { Command, Options } from '../command.ts'
+import { addressFrom, findTargets } from '../pipeline/find-targets.ts'
+import { observe } from '../pipeline/observe.ts'
+import type { Out, Stage } from '../pipeline/stage.ts'
+import { changesOf, type Change } from '../pipeline/staleness.ts'
+import { statusOf, statusText } from '../pipeline/status-text.ts'
+import { pythonJson } from '../pipeline/run-cache.ts'
+import { withSession, type Session } from './session.ts'
+
+const CLOUD_ONLY = ['remote', 'allBranches', 'allTags', 'allCommits', 'jobs'] as const
+
+export const command: Command = {
+  name: 'status',
+  summary: 'Print what changed since the last run; with -c, what the remote lacks.',
+  description: 'Exits with 0. With -q prints nothing and exits with 1 when something changed.',
+  arguments: [{ name: '[target...]', summary: 'Stages, stage files or outputs.' }],
+  options: [
+    { flags: '-c, --cloud', summary: 'Compare the cache with the remote.' },
+    { flags: '-r, --remote <name>', summary: 'The remote to compare with.' },
+    { flags: '-a, --all-branches', summary: 'With -c: of every branch too.' },
+    { flags: '-T, --all-tags', summary: 'With -c: of every tag too.' },
+    { flags: '-A, --all-commits', summary: 'With -c: of every commit too.' },
+    { flags: '-d, --with-deps', summary: 'Also what the targets depend on.' },
+    { flags: '-R, --recursive', summary: 'A folder stands for every stage below it.' },
+    { flags: '-j, --jobs <n>', summary: 'With -c: how many requests at a time.' },
+    { flags: '--json', summary: 'Print it for programs.' },
+    { flags: '--no-updates', summary: 'Accepted; imports are not asked for updates.', hidden: true },
+  ],
+  examples: ['cairn status', 'cairn status train.dvc', 'cairn status -c'],
+  async run(context, args, options) {
+    if (options['cloud'] === true || options['remote'] !== undefined) {
+      const { printCloudStatus } = await import('./cloud-status.ts')
+      return printCloudStatus(context, args, options)
+    }
+    refuseCloudOptions(options)
+    return withSession(context, ['cairn', 'status', ...args].join(' '), async (session) => {
+      const stages = await session.load()
+      const status = statusOf(await changedStages(session, stages, args, options), session.cwd)
+      const clean = Object.keys(status).length === 0
+      if (context.quiet) return clean ? 0 : 1
+      if (options['json'] === true) context.report({ type: 'output', text: pythonJson(status) })
+      else context.report({ type: 'result', text: clean ? cleanText(stages) : statusText(status) })
+      return 0
+    })
+  },
+}
+
+function refuseCloudOptions(options: Options): void {
+  const given = CLOUD_ONLY.filter((name) => options[name] !== undefined && options[name] !== false)
+  if (given.length === 0) return
+  const flags = given.map((name) => `--${name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`)
+  throw new CairnError('COMMAND_FAILED', `The following options are meaningless for local status: ${flags.join(', ')}`, { hint: 'Add -c to compare with a remote.' })
+}
+
+async function changedStages(
+  { workspace, report, cwd }: Session,
+  stages: readonly Stage[],
+  args: readonly string[],
+  options: Options,
+): Promise<Array<{ stage: Stage; changes: Change[] }>> {
+  const targets = findTargets(stages, args, cwd, { recursive: options['recursive'] === true, withDeps: options['withDeps'] === true })
+  const rows = []
+  for (const { stage, out } of targets) {
+    if (stage.frozen) {
+      const text = `stage: '${addressFrom(stage, cwd)}' is frozen. Its dependencies are not going to be shown in the status output.`
+      report({ type: 'warning', text })
+    }
+    const looked = out ? onlyOut(stage, out) : stage
+    rows.push({ stage, changes: changesOf(looked, await observe(workspace, looked)) })
+  }
+  return rows
+}
+
+/** A target that names an output asks about that output alone. */
+const onlyOut = ({ md5: _, ...stage }: Stage, out: Out): Stage => ({ ...stage, deps: [], params: [], outs: [out], frozen: true, alwaysChanged: false })
+
+const cleanText = (stages: readonly Stage[]): string =>
+  stages.length > 0
+    ? 'Data and pipelines are up to date.'
+    : "There are no data or pipelines tracked in this project yet.\n'cairn add FILE' tracks a file, 'cairn run' makes a stage."
