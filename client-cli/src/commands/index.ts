@@ -62,6 +62,21 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: async () => (await import('./freeze.ts')).unlock,
   },
   {
+    name: 'push',
+    summary: 'Send what the remote lacks.',
+    load: async () => (await import('./push.ts')).command,
+  },
+  {
+    name: 'fetch',
+    summary: 'Bring what the cache lacks from the remote.',
+    load: async () => (await import('./fetch.ts')).command,
+  },
+  {
+    name: 'pull',
+    summary: 'Bring what is lacking from the remote, into the cache and the workspace.',
+    load: async () => (await import('./pull.ts')).command,
+  },
+  {
     name: 'remote add',
     summary: 'Add a remote: where objects are pushed to.',
     load: async () => (await import('./remote-add.ts')).command,
@@ -90,6 +105,41 @@ export const COMMANDS: readonly CommandEntry[] = [
     name: 'remote default',
     summary: 'Print or set the default remote.',
     load: async () => (await import('./remote-default.ts')).command,
+  },
+  {
+    name: 'login',
+    summary: 'Keep a token for a server.',
+    load: async () => (await import('./login.ts')).command,
+  },
+  {
+    name: 'logout',
+    summary: "Forget a server's token.",
+    load: async () => (await import('./logout.ts')).command,
+  },
+  {
+    name: 'token create',
+    summary: 'Make a token; its secret is printed once.',
+    load: async () => (await import('./token-create.ts')).command,
+  },
+  {
+    name: 'token list',
+    summary: "Print the server's tokens, without their secrets.",
+    load: async () => (await import('./token-list.ts')).command,
+  },
+  {
+    name: 'token revoke',
+    summary: 'End a token at once.',
+    load: async () => (await import('./token-revoke.ts')).command,
+  },
+  {
+    name: 'project create',
+    summary: 'Make a project on the server.',
+    load: async () => (await import('./project-create.ts')).command,
+  },
+  {
+    name: 'project list',
+    summary: 'Print the projects that the token reaches.',
+    load: async () => (await import('./project-list.ts')).command,
   },
   { name: 'cache dir', summary: 'Print or set where the cache is.', load: async () => (await import('./cache-dir.ts')).command },
   {

@@ -1,0 +1,60 @@
+import type { Command, Context, Options } from '../command.ts'
+import type { ObjectCache } from '../cache/object-cache.ts'
+import { openRemote } from '../remote/open.ts'
+import type { Remote } from '../remote/remote.ts'
+import type { Repo } from '../repo/repo.ts'
+import { type Output, selectOutputs } from '../transfer/expand.ts'
+import { fetchOutputs } from '../transfer/fetch.ts'
+import { type Left, summarize } from '../transfer/outcome.ts'
+import { withStages } from './session.ts'
+import { byRemote, chosenRemote, DRY_RUN, failForLeft, inCloudWords, openCache, printPlans, selectionOf, TRANSFER_OPTIONS, transferOptions } from './transfer.ts'
+
+export const command: Command = {
+  name: 'fetch',
+  summary: 'Bring what the cache lacks from the remote.',
+  description:
+    "Brings the content of the targets' outputs, of all outputs without targets, into the cache; 'cairn checkout' brings it into the workspace. Exits with 1 when something is on neither side; everything else came.",
+  arguments: [{ name: '[target...]', summary: 'Stages, stage files, outputs, or paths inside of one.' }],
+  options: [...TRANSFER_OPTIONS, DRY_RUN],
+  examples: ['cairn fetch', 'cairn fetch data/images/cats', 'cairn fetch -T'],
+  run: (context, targets, options) =>
+    inCloudWords('fetch data from the cloud', () =>
+      withStages(context, async ({ repo }) => {
+        const cache = openCache(repo)
+        try {
+          const outputs = await selectOutputs(repo, selectionOf(context, targets, options, true), context)
+          if (options['dryRun'] === true) return await printPlans('fetch', repo, context, { cache, outputs, options })
+          const { fetched, left } = await bringOutputs(repo, context, { cache, outputs, options })
+          const summary = summarize([[fetched, 'fetched']])
+          if (summary !== undefined || left.length === 0) context.report({ type: 'result', text: summary ?? 'Everything is up to date.' })
+          failForLeft(context, left, 'download')
+        } finally {
+          cache.close()
+        }
+      }),
+    ),
+}
+
+/** Fetches from each remote that the outputs name. A remote that nothing is missing from is not even opened. */
+export async function bringOutputs(
+  repo: Repo,
+  context: Context,
+  request: { cache: ObjectCache; outputs: readonly Output[]; options: Options },
+): Promise<{ fetched: number; left: Left[] }> {
+  const { cache, outputs, options } = request
+  const moving = transferOptions(context, options)
+  const total = { fetched: 0, left: [] as Left[] }
+  for (const [name, group] of byRemote(outputs, chosenRemote(options))) {
+    let remote: Remote | undefined
+    const open = async () => (remote ??= await openRemote(repo, name, context, cache))
+    try {
+      const done = await fetchOutputs({ open, cache, outputs: group, options: moving })
+      total.fetched += done.fetched
+      total.left.push(...done.left)
+      context.report({ type: 'debug', text: `${done.requests} requests, ${done.bytes} bytes` })
+    } finally {
+      await remote?.close()
+    }
+  }
+  return total
+}

@@ -1,0 +1,104 @@
+import { CairnError } from '@cairn/protocol/error'
+import type { Command, Context, Options } from '../command.ts'
+import type { Target } from '../pipeline/load.ts'
+import { withRepoLock } from '../repo/repo-lock.ts'
+import { selectOutputs, selectTargets } from '../transfer/expand.ts'
+import { describeLeft, type Left, summarize } from '../transfer/outcome.ts'
+import type { CheckoutResult, Wanted } from '../workspace/workspace.ts'
+import { bringOutputs } from './fetch.ts'
+import { type Session, withSession } from './session.ts'
+import { DRY_RUN, failForLeft, inCloudWords, printPlans, selectionOf, TRANSFER_OPTIONS } from './transfer.ts'
+
+export const command: Command = {
+  name: 'pull',
+  summary: 'Bring what is lacking from the remote, into the cache and the workspace.',
+  description:
+    'A fetch and a checkout of the same targets. A target may be a path inside of a tracked folder: then only that is fetched and checked out. Workspace bytes that are saved nowhere stay, unless -f is given.',
+  arguments: [{ name: '[target...]', summary: 'Stages, stage files, outputs, or paths inside of one.' }],
+  options: [
+    ...TRANSFER_OPTIONS,
+    { flags: '-f, --force', summary: 'Overwrite workspace bytes that are saved nowhere.' },
+    { flags: '--allow-missing', summary: 'Do not fail for what is on neither side.' },
+    DRY_RUN,
+  ],
+  examples: ['cairn pull', 'cairn pull data.dvc', 'cairn pull data/images/cats'],
+  run: (context, targets, options) =>
+    inCloudWords('pull data from the cloud', () =>
+      withSession(context, ['cairn', 'pull', ...targets].join(' '), (session) => pull(session, context, targets, options)),
+    ),
+}
+
+async function pull(session: Session, context: Context, targets: readonly string[], options: Options): Promise<void> {
+  const { repo, workspace } = session
+  const { cache } = workspace
+  const selection = selectionOf(context, targets, options, true)
+  const outputs = await selectOutputs(repo, selection, context)
+  if (options['dryRun'] === true) return printPlans('fetch', repo, context, { cache, outputs, options })
+
+  let { fetched, left } = await bringOutputs(repo, context, { cache, outputs, options })
+  const here = await selectTargets(repo, selection)
+  const checkout = () => withRepoLock(repo, context.signal, () => checkOut(session, here, { options, whole: targets.length === 0 }))
+  let result = await checkout()
+  // Checking out hashes what it places, and moves damaged objects aside: those can be fetched now.
+  if (result.failed.length > 0 && left.length === 0) {
+    const again = await bringOutputs(repo, context, { cache, outputs, options })
+    fetched += again.fetched
+    left = again.left
+    if (again.fetched > 0) result = merge(result, await checkout())
+  }
+  report(context, fetched, result)
+  if (options['allowMissing'] !== true) fail(context, left, result)
+}
+
+const merge = (first: CheckoutResult, second: CheckoutResult): CheckoutResult => ({
+  added: [...first.added, ...second.added],
+  modified: [...first.modified, ...second.modified],
+  deleted: [...first.deleted, ...second.deleted],
+  failed: second.failed,
+})
+
+function checkOut(session: Session, targets: readonly Target[], { options, whole }: { options: Options; whole: boolean }): Promise<CheckoutResult> {
+  const wanted = wantedOf(targets)
+  const force = options['force'] === true
+  return session.workspace.checkout(wanted, { force, relink: false, removeStale: whole })
+}
+
+/** What was never recorded is left as it stands; what is not pushed is checked out where the cache has it. */
+function wantedOf(targets: readonly Target[]): Wanted[] {
+  return targets.flatMap((target) => {
+    const kind = target.stage.cmd === undefined ? 'data' : 'stage'
+    const outs = target.out ? [target.out] : target.stage.outs
+    return outs.flatMap((out): Wanted[] => {
+      if (!out.cache || out.recorded === undefined) return []
+      return [{ path: out.path, digest: out.recorded.digest, isexec: out.recorded.isexec, inside: target.inside, kind }]
+    })
+  })
+}
+
+function report(context: Context, fetched: number, result: CheckoutResult): void {
+  const lines = [
+    ...result.modified.map((file) => `M       ${file}`),
+    ...result.added.map((file) => `A       ${file}`),
+    ...result.deleted.map((file) => `D       ${file}`),
+  ]
+  const summary = summarize([
+    [fetched, 'fetched'],
+    [result.modified.length, 'modified'],
+    [result.added.length, 'added'],
+    [result.deleted.length, 'deleted'],
+  ])
+  if (summary !== undefined) lines.push(summary)
+  else if (result.failed.length === 0) lines.push('Everything is up to date.')
+  if (lines.length > 0) context.report({ type: 'result', text: lines.join('\n') })
+}
+
+function fail(context: Context, left: readonly Left[], result: CheckoutResult): void {
+  if (result.failed.length > 0) {
+    if (left.length > 0) context.report({ type: 'warning', text: describeLeft(left).join('\n') })
+    const list = result.failed.map((failed) => failed.path).join('\n')
+    throw new CairnError('CACHE_MISSING', `Checkout failed for following targets:\n${list}\nIs your cache up to date?`, {
+      hint: "Whoever has these files can 'cairn push' them.",
+    })
+  }
+  failForLeft(context, left, 'download')
+}

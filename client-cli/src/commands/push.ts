@@ -1,0 +1,42 @@
+import type { Command, Context, Options } from '../command.ts'
+import type { Repo } from '../repo/repo.ts'
+import { selectOutputs } from '../transfer/expand.ts'
+import { type Left, summarize } from '../transfer/outcome.ts'
+import { pushOutputs } from '../transfer/push.ts'
+import { withStages } from './session.ts'
+import { byRemote, chosenRemote, DRY_RUN, failForLeft, inCloudWords, openCache, printPlans, selectionOf, TRANSFER_OPTIONS, transferOptions, withRemote } from './transfer.ts'
+
+export const command: Command = {
+  name: 'push',
+  summary: 'Send what the remote lacks.',
+  description:
+    "Sends the content of the targets' outputs, of all outputs without targets. With -T, -a or -A also what was recorded at those revisions; always to the remote that the workspace names. Exits with 1 when something could not be sent; everything else was.",
+  arguments: [{ name: '[target...]', summary: 'Stages, stage files or outputs.' }],
+  options: [...TRANSFER_OPTIONS, DRY_RUN],
+  examples: ['cairn push', 'cairn push data.dvc', 'cairn push -T --dry-run'],
+  run: (context, targets, options) =>
+    inCloudWords('push data to the cloud', () => withStages(context, ({ repo }) => push(repo, context, targets, options))),
+}
+
+// Takes no lock of the repository: it only reads, and the cache's objects appear and vanish whole.
+async function push(repo: Repo, context: Context, targets: readonly string[], options: Options): Promise<void> {
+  const moving = transferOptions(context, options)
+  const outputs = await selectOutputs(repo, selectionOf(context, targets, options, true), context)
+  const cache = openCache(repo)
+  try {
+    if (options['dryRun'] === true) return await printPlans('push', repo, context, { cache, outputs, options })
+    let pushed = 0
+    const left: Left[] = []
+    for (const [name, group] of byRemote(outputs, chosenRemote(options))) {
+      const done = await withRemote(repo, name, context, cache, (remote) => pushOutputs({ remote, cache, outputs: group, options: moving }))
+      pushed += done.pushed
+      left.push(...done.left)
+      context.report({ type: 'debug', text: `${done.requests} requests, ${done.bytes} bytes` })
+    }
+    const summary = summarize([[pushed, 'pushed']])
+    if (summary !== undefined || left.length === 0) context.report({ type: 'result', text: summary ?? 'Everything is up to date.' })
+    failForLeft(context, left, 'upload')
+  } finally {
+    cache.close()
+  }
+}

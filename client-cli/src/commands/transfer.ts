@@ -1,0 +1,119 @@
+import { CairnError } from '@cairn/protocol/error'
+import type { Context, Options, OptionSpec } from '../command.ts'
+import { type ObjectCache, openObjectCache } from '../cache/object-cache.ts'
+import { openRemote } from '../remote/open.ts'
+import type { Remote, TransferOptions } from '../remote/remote.ts'
+import type { Repo } from '../repo/repo.ts'
+import { cloudStatus } from '../transfer/cloud-status.ts'
+import type { Output, Selection } from '../transfer/expand.ts'
+import { describeLeft, type Left } from '../transfer/outcome.ts'
+import { describePlan, planTransfer } from '../transfer/plan.ts'
+
+export const TRANSFER_OPTIONS: readonly OptionSpec[] = [
+  { flags: '-r, --remote <name>', summary: 'The remote to use instead of the default one.' },
+  { flags: '-j, --jobs <n>', summary: 'How many bodies at a time.' },
+  { flags: '-a, --all-branches', summary: 'Of every branch too.' },
+  { flags: '-T, --all-tags', summary: 'Of every tag too.' },
+  { flags: '-A, --all-commits', summary: 'Of every commit too.' },
+  { flags: '-d, --with-deps', summary: 'Also what the targets depend on.' },
+  { flags: '-R, --recursive', summary: 'A folder stands for every stage below it.' },
+  { flags: '--run-cache', summary: 'Accepted; the run cache stays local.', hidden: true },
+  { flags: '--no-run-cache', summary: 'Accepted; the run cache stays local.', hidden: true },
+]
+
+export const DRY_RUN: OptionSpec = { flags: '--dry-run', summary: 'Only print what would be moved.' }
+
+export function selectionOf(context: Context, targets: readonly string[], options: Options, pushable: boolean): Selection {
+  return {
+    targets,
+    cwd: context.cwd,
+    allBranches: options['allBranches'] === true,
+    allTags: options['allTags'] === true,
+    allCommits: options['allCommits'] === true,
+    withDeps: options['withDeps'] === true,
+    recursive: options['recursive'] === true,
+    pushable,
+  }
+}
+
+/** @throws CairnError USAGE */
+export function transferOptions(context: Context, options: Options): TransferOptions {
+  const { signal, report } = context
+  const jobs = options['jobs']
+  if (jobs === undefined) return { signal, report }
+  const count = Number(jobs)
+  if (!Number.isInteger(count) || count < 1) throw new CairnError('USAGE', `argument -j/--jobs: '${String(jobs)}' is not a number of 1 or more`)
+  return { signal, report, jobs: Math.min(count, 256) }
+}
+
+export const chosenRemote = (options: Options): string | undefined => options['remote'] as string | undefined
+
+/** An output whose entry names a remote goes there only; the others to the chosen or default one (`undefined`). */
+export function byRemote(outputs: readonly Output[], chosen: string | undefined): Map<string | undefined, Output[]> {
+  const groups = new Map<string | undefined, Output[]>()
+  for (const output of outputs) {
+    if (chosen !== undefined && output.remote !== undefined && output.remote !== chosen) continue
+    const name = chosen ?? output.remote
+    const group = groups.get(name)
+    if (group) group.push(output)
+    else groups.set(name, [output])
+  }
+  return groups
+}
+
+export const openCache = (repo: Repo): ObjectCache =>
+  openObjectCache(repo.cacheDir, { tmpDir: repo.tmpDir, shared: repo.config.get('cache', 'shared') === 'group' })
+
+export async function withRemote<T>(
+  repo: Repo,
+  name: string | undefined,
+  context: Context,
+  cache: ObjectCache,
+  work: (remote: Remote) => Promise<T>,
+): Promise<T> {
+  const remote = await openRemote(repo, name, context, cache)
+  try {
+    return await work(remote)
+  } finally {
+    await remote.close()
+  }
+}
+
+/** Prints what a push or fetch would move, for each remote. */
+export async function printPlans(
+  direction: 'push' | 'fetch',
+  repo: Repo,
+  context: Context,
+  request: { cache: ObjectCache; outputs: readonly Output[]; options: Options },
+): Promise<void> {
+  const { cache, outputs, options } = request
+  const groups = byRemote(outputs, chosenRemote(options))
+  if (groups.size === 0) context.report({ type: 'result', text: 'Everything is up to date.' })
+  for (const [name, group] of groups) {
+    await withRemote(repo, name, context, cache, async (remote) => {
+      const differences = await cloudStatus({ remote, cache, outputs: group, options: transferOptions(context, options) })
+      const plan = planTransfer(direction, differences, (digest) => cache.soundStat(digest)?.size)
+      context.report({ type: 'result', text: describePlan(direction, plan, remote.name) })
+    })
+  }
+}
+
+/** Warns about what stayed behind and fails for it, in dvc's words. */
+export function failForLeft(context: Context, left: readonly Left[], verb: 'upload' | 'download'): void {
+  if (left.length === 0) return
+  context.report({ type: 'warning', text: describeLeft(left).join('\n') })
+  const damaged = left.some((object) => object.reason === 'damaged')
+  const hint = damaged && verb === 'upload' ? "A damaged object comes back with 'cairn fetch' where the remote has it, or with 'cairn add' from a good copy." : undefined
+  throw new CairnError('COMMAND_FAILED', `${left.length} file${left.length === 1 ? '' : 's'} failed to ${verb}`, hint === undefined ? {} : { hint })
+}
+
+/** Puts dvc's prefix before whatever fails in moving. Its exit code is 1, except for what is wrong before anything moves. */
+export async function inCloudWords<T>(what: string, work: () => Promise<T>): Promise<T> {
+  try {
+    return await work()
+  } catch (error) {
+    if (!(error instanceof CairnError) || ['CONFIG', 'USAGE', 'NOT_A_REPOSITORY', 'CANCELLED'].includes(error.code)) throw error
+    const { code, message, hint, data } = error
+    throw new CairnError(code, `failed to ${what} - ${message}`, { exit: 1, cause: error, ...(hint !== undefined && { hint }), ...(data && { data }) })
+  }
+}
