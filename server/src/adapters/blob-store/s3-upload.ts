@@ -4,10 +4,9 @@ import type { S3Client } from './s3-client.ts'
 import { retrying } from './with-retry.ts'
 
 const MIB = 1 << 20
-// Two parts are in memory at once: one is sent while the next fills.
+// Two parts are in memory at once, so 32 MiB an upload: one is sent while the next fills. What fits into one is sent
+// with one PUT; larger ones gain more by being sent while they arrive than by fewer requests.
 const PART = 16 * MIB
-// A pack of 64 MiB is one request instead of six.
-const SINGLE = 64 * MIB
 const CLEANUP_MS = 10_000
 
 /**
@@ -148,7 +147,6 @@ async function* partsOf(bytes: Bytes, size: number | undefined): AsyncGenerator<
 /** S3 takes 10,000 parts: their length follows the size where it is known, and doubles every 2,000 parts where it is not. */
 function partLength(number: number, size: number | undefined): number {
   if (size === undefined) return PART * 2 ** Math.floor(number / 2000)
-  if (size <= SINGLE) return Math.max(PART, size)
   return Math.max(PART, Math.ceil(size / 9000 / MIB) * MIB)
 }
 
