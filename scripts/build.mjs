@@ -1,6 +1,6 @@
 // Bundles the CLI (split by command, and once more as a single file) and the server. Under a second.
 import { build } from 'esbuild'
-import { readFileSync, rmSync } from 'node:fs'
+import { readFileSync, renameSync, rmSync } from 'node:fs'
 
 const { version } = JSON.parse(readFileSync('package.json', 'utf8'))
 const shared = {
@@ -15,13 +15,13 @@ const shared = {
   },
 }
 
-rmSync('client-cli/dist', { recursive: true, force: true })
-rmSync('server/dist', { recursive: true, force: true })
+// Built aside and swapped in: a command that starts during a build finds the old bundle or the new one.
+const fresh = `dist.${process.pid}.new`
 await Promise.all([
   build({
     ...shared,
     entryPoints: { cairn: 'client-cli/src/main.ts', 'hash-worker': 'client-cli/src/workspace/hash-worker.ts' },
-    outdir: 'client-cli/dist',
+    outdir: `client-cli/${fresh}`,
     outExtension: { '.js': '.mjs' },
     chunkNames: 'chunks/[name]-[hash]',
     splitting: true,
@@ -31,7 +31,7 @@ await Promise.all([
   build({
     ...shared,
     entryPoints: ['client-cli/src/main.ts'],
-    outfile: 'client-cli/dist/cairn-single.mjs',
+    outfile: `client-cli/${fresh}/cairn-single.mjs`,
     minifySyntax: true,
     minifyWhitespace: true,
   }),
@@ -39,7 +39,7 @@ await Promise.all([
     ...shared,
     target: 'node24',
     entryPoints: { 'cairn-server': 'server/src/main.ts' },
-    outdir: 'server/dist',
+    outdir: `server/${fresh}`,
     outExtension: { '.js': '.mjs' },
     splitting: true,
     packages: 'external',
@@ -57,3 +57,16 @@ await Promise.all([
     ],
   }),
 ])
+
+for (const side of ['client-cli', 'server']) swapIn(side)
+
+function swapIn(side) {
+  const old = `${side}/dist.${process.pid}.old`
+  try {
+    renameSync(`${side}/dist`, old)
+  } catch (error) {
+    if (error.code !== 'ENOENT') throw error
+  }
+  renameSync(`${side}/${fresh}`, `${side}/dist`)
+  rmSync(old, { recursive: true, force: true })
+}
