@@ -163,6 +163,11 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: async () => (await import('./metrics-remove.ts')).command,
   },
   {
+    name: 'migrate',
+    summary: "Turn the stage files of 2019 into dvc.yaml and dvc.lock, which today's DVC reads.",
+    load: async () => (await import('./migrate.ts')).command,
+  },
+  {
     name: 'root',
     summary: "Print the repository's root, relative to this folder.",
     load: async () => (await import('./root.ts')).command,

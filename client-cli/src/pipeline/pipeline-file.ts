@@ -3,7 +3,7 @@ import { type Field, type FieldReader, isNull, readFields, rootField } from './f
 import type { LockedStage, LockFile } from './lock-file.ts'
 import { dumpDefinition } from './pipeline-document.ts'
 import { type OutKind, outsOf } from './pipeline-outs.ts'
-import { folderOf, isUrl, locate, locateDep } from './stage-path.ts'
+import { folderOf, isUrl, locate, locateDep, relativeTo } from './stage-path.ts'
 import type { Dep, Out, ParamsDep, Stage } from './stage.ts'
 import { editYaml } from './yaml-edit.ts'
 import { readYaml, valueOf } from './yaml-read.ts'
@@ -203,6 +203,17 @@ export function updatePipelineFile(previous: string | undefined, stage: Stage): 
   const stages = new Map(entriesOf(top.get('stages')))
   top.set('stages', stages.set(stage.name, definition) as YamlValue)
   return editYaml(previous, top, stage.file)
+}
+
+/** dvc.yaml's text with a metric file (root-relative) named at its top. */
+export function addMetric(previous: string | undefined, file: string, metric: string): string {
+  const def = relativeTo(folderOf(file), metric)
+  const node = previous === undefined ? undefined : readYaml(previous, file)
+  if (previous === undefined || node === undefined) return writeYaml({ metrics: [def] })
+  const top = new Map(entriesOf(valueOf(node)))
+  const listed = top.get('metrics')
+  const metrics = Array.isArray(listed) ? (listed as YamlValue[]) : []
+  return metrics.includes(def) ? previous : editYaml(previous, top.set('metrics', [...metrics, def]), file)
 }
 
 /** dvc.yaml's text without a stage; undefined when nothing is left in it. */
