@@ -156,7 +156,8 @@ async function fetchOne(
     try {
       const download = await http.download({ path: pathTo(digest), signal: transfer.signal })
       if (!download) return 'absent'
-      result.bytes += await sink.storeStream(digest, download.bytes, transfer.signal)
+      const bytes = await sink.storeStream(digest, download.bytes, transfer.signal)
+      result.bytes += bytes
       return 'stored'
     } catch (error) {
       if (isCode(error, 'OBJECT_UNKNOWN')) return 'absent'

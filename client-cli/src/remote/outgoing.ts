@@ -37,7 +37,9 @@ export function takeSound(cache: SourceCache, digest: Digest, failures: Failures
   return undefined
 }
 
+/** The first reason stands: a damaged object was moved aside, so that it is missing when it is looked at again. */
 export function noteUnsound(digest: Digest, present: boolean, failures: Failures): void {
+  if (failures.has(digest)) return
   const message = present ? 'its cached bytes no longer hash to it; they were moved aside' : 'it is not in the cache'
   failures.set(digest, { digest, reason: present ? 'damaged' : 'missing', message })
 }
@@ -82,5 +84,5 @@ export function takeEntries(tree: LocalTree, failures: Failures): readonly TreeE
 /** Trees that may be sent: they and all of their entries are there. */
 export function withoutFailed(trees: readonly LocalTree[], failures: Failures): LocalTree[] {
   if (failures.size === 0) return [...trees]
-  return trees.filter((tree) => takeEntries(tree, failures)?.every((entry) => !failures.has(entry.digest)) && !failures.has(tree.digest))
+  return trees.filter((tree) => !failures.has(tree.digest) && takeEntries(tree, failures)?.every((entry) => !failures.has(entry.digest)))
 }
