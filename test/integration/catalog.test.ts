@@ -10,7 +10,7 @@ import { migrate } from '../../server/src/adapters/postgres/migrate.ts'
 import { openPool } from '../../server/src/adapters/postgres/pool.ts'
 import type { Catalog, NewObject } from '../../server/src/domain/ports.ts'
 import { testCatalog, type OpenCatalog } from '../conformance/catalog.ts'
-import { freshKey, objectOf } from '../rig/objects.ts'
+import { freshKey, objectOf, objectsOf } from '../rig/objects.ts'
 import { MIGRATIONS, startTestPostgres, type TestPostgres } from '../rig/postgres.ts'
 
 let postgres: TestPostgres
@@ -41,6 +41,21 @@ test('the audit refuses to be changed, deleted or emptied', async () => {
     await expect(pool.query(sql)).rejects.toThrow('append-only')
   }
   expect((await catalog.listAudit({ limit: 1 }))[0]?.action).toBe('kept')
+})
+
+test('invariant 1: a connection that breaks in the middle of a link leaves no row, and the next link goes well', async () => {
+  const fragile = openPool({ ...postgres.poolConfig, max: 1, application_name: 'cairn-fragile' })
+  const catalog = createCatalog(fragile, { poolConfig: postgres.poolConfig })
+  const project = (await catalog.createProject('fragile'))?.id ?? 0
+  const objects = objectsOf('fragile', 40_000)
+  const blob = { key: freshKey(), size: 1, kind: 'pack' as const }
+  const failed = expect(catalog.linkBlob(project, blob, objects)).rejects.toThrow()
+  const cut = `select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'cairn-fragile' and query like 'insert into object%'`
+  await expect.poll(async () => (await pool.query(cut)).rowCount, { interval: 1 }).toBe(1)
+  await failed
+  expect((await catalog.usage(project)).objects).toBe(0)
+  expect((await catalog.linkBlob(project, blob, objects)).every((outcome) => outcome === 'stored')).toBe(true)
+  await fragile.end()
 })
 
 test('a watch hears again after its connection was cut, also of what was revoked meanwhile', async () => {

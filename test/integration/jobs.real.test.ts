@@ -43,21 +43,36 @@ describe.runIf(REDIS_URL !== undefined)('with a real Redis', () => {
     return { queue, second, pool: pools[0], close: async () => void (await Promise.all([queue.close(), second.close()])) }
   })
 
-  test('a job that Redis never got is handed over by the relay', async () => {
-    const name = `cairn-test-${randomBytes(4).toString('hex')}`
-    // Nothing listens there: the job is in its row only.
-    const cut = createBullmqJobs(pools[0], { ...options(name), redisUrl: 'redis://127.0.0.1:1' })
-    const id = await cut.enqueue('scrub')
-    const queue = createBullmqJobs(pools[1], options(name))
+  const handlers = { scrub: async () => undefined, 'expire-sessions': async () => undefined }
+
+  /** Runs jobs under another name in Redis, which knows nothing of what the first one carried, until this one is done. */
+  async function endElsewhere(id: string): Promise<void> {
+    const queue = createBullmqJobs(pools[1], options(`cairn-test-${randomBytes(4).toString('hex')}`))
     const stop = new AbortController()
-    const running = queue.run(
-      { scrub: async () => undefined, 'expire-sessions': async () => undefined },
-      { concurrency: 1, signal: stop.signal },
-    )
+    const running = queue.run(handlers, { concurrency: 1, signal: stop.signal })
     await expect.poll(async () => (await queue.find(id))?.state, { timeout: 20_000 }).toBe('done')
     stop.abort()
     await running
     await queue.close()
+  }
+
+  test('a job that Redis never got is handed over by the relay', async () => {
+    // Nothing listens there: the job is in its row only.
+    const cut = createBullmqJobs(pools[0], { ...options('cairn-test-cut'), redisUrl: 'redis://127.0.0.1:1' })
+    await endElsewhere(await cut.enqueue('scrub'))
     await cut.close()
+  })
+
+  test('a job that Redis had and lost is handed over again a minute after it was due', async () => {
+    const first = createBullmqJobs(pools[0], options(`cairn-test-${randomBytes(4).toString('hex')}`))
+    const id = await first.enqueue('scrub')
+    await first.close()
+    const { rows } = await pools[0].query('select carried_at is not null as carried from job where id = $1', [id])
+    expect(rows).toEqual([{ carried: true }])
+    await pools[0].query(
+      `update job set carried_at = now() - interval '61 seconds', run_at = now() - interval '61 seconds' where id = $1`,
+      [id],
+    )
+    await endElsewhere(id)
   })
 })

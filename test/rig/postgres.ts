@@ -56,6 +56,8 @@ async function startCluster(): Promise<Cluster> {
   const dir = fs.mkdtempSync(path.join(os.tmpdir(), 'cairn-test-pg-'))
   fs.cpSync(skeleton, dir, { recursive: true, preserveTimestamps: true })
   fs.chmodSync(path.join(dir, 'data'), 0o700)
+  // For a test file that ends without its `stop`; Postgres itself dies with this process.
+  process.once('exit', () => fs.rmSync(dir, { recursive: true, force: true }))
   const postgres = await startEmbeddedPostgres({ dir, settings: SETTINGS })
   return { postgres, dir, users: 0 }
 }

@@ -112,6 +112,9 @@ function commandOf({ as, bin, data, socketDir, settings }: PostmasterOptions): s
   return [...as.prefix, path.join(bin, 'postgres'), '-D', data, '-k', socketDir, ...flags]
 }
 
+/** What every open connection is told at a stop. */
+const FAREWELL = 'terminating connection due to administrator command'
+
 /** Postgres blocks when nobody reads what it writes, so the pipe is always drained; only what matters is passed on. */
 function forwardLog(child: ChildProcess, log: (line: string) => void): void {
   let rest = ''
@@ -119,7 +122,7 @@ function forwardLog(child: ChildProcess, log: (line: string) => void): void {
   child.stderr?.on('data', (chunk: Buffer) => {
     const lines = (rest + chunk.toString()).split('\n')
     rest = (lines.pop() ?? '').slice(-8192)
-    for (const line of lines) if (/ (?:WARNING|FATAL|PANIC): /.test(line)) log(line)
+    for (const line of lines) if (/ (?:WARNING|FATAL|PANIC): /.test(line) && !line.includes(FAREWELL)) log(line)
   })
 }
 
