@@ -1,5 +1,5 @@
 import { createRequire } from 'node:module'
-import type { Queue } from 'bullmq'
+import type * as Bullmq from 'bullmq'
 import type pg from 'pg'
 import type { JobHandler, JobQueue, JobType } from '../../domain/ports.ts'
 import { pause } from '../postgres/listen.ts'
@@ -17,8 +17,6 @@ interface Carried {
   id: string
 }
 
-type Bullmq = typeof import('bullmq')
-
 /** How long adding a job waits for Redis before it leaves the job to the relay. */
 const CARRY_PATIENCE_MS = 2_000
 
@@ -31,7 +29,7 @@ export function createBullmqJobs(pool: pg.Pool, options: BullmqJobsOptions): Job
   const table = createJobTable(pool)
   const log = options.log ?? ((): void => undefined)
   // Loaded at first use and by `require`: the package finds its Redis client by `require`, which its ES modules do not have.
-  const bullmq = createRequire(import.meta.url)('bullmq') as Bullmq
+  const bullmq = createRequire(import.meta.url)('bullmq') as typeof Bullmq
   const name = options.name ?? 'cairn'
   const connection = { url: options.redisUrl, maxRetriesPerRequest: null }
   const queue = new bullmq.Queue<Carried>(name, { connection })
@@ -90,7 +88,7 @@ async function relay(
 
 /** Hands jobs to Redis; one that does not answer in time is no failure, since the rows stay and the relay comes back to them. */
 async function carryJobs(
-  queue: Queue<Carried>,
+  queue: Bullmq.Queue<Carried>,
   table: JobTable,
   jobs: readonly Waiting[],
   log: (line: string) => void,
