@@ -12,6 +12,31 @@ export const COMMANDS: readonly CommandEntry[] = [
   { name: 'init', summary: 'Make a repository in this folder.', load: async () => (await import('./init.ts')).command },
   { name: 'config', summary: 'Print or change an option.', load: async () => (await import('./config.ts')).command },
   {
+    name: 'add',
+    summary: 'Keep files or folders in the cache, and a .dvc file for Git beside each.',
+    load: async () => (await import('./add.ts')).command,
+  },
+  {
+    name: 'checkout',
+    summary: 'Make the workspace hold what the stage files say, out of the cache.',
+    load: async () => (await import('./checkout.ts')).command,
+  },
+  {
+    name: 'commit',
+    summary: 'Take up what stands in the workspace, into the cache and the stage files.',
+    load: async () => (await import('./commit.ts')).command,
+  },
+  {
+    name: 'remove',
+    summary: 'Stop tracking what a stage or .dvc file tracks.',
+    load: async () => (await import('./remove.ts')).command,
+  },
+  {
+    name: 'unprotect',
+    summary: 'Make tracked files writable, as copies that the cache does not share.',
+    load: async () => (await import('./unprotect.ts')).command,
+  },
+  {
     name: 'run',
     summary: 'Run a command as a stage: record what it reads and makes in a stage file.',
     load: async () => (await import('./run.ts')).command,

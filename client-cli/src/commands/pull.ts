@@ -60,7 +60,8 @@ const merge = (first: CheckoutResult, second: CheckoutResult): CheckoutResult =>
 function checkOut(session: Session, targets: readonly Target[], { options, whole }: { options: Options; whole: boolean }): Promise<CheckoutResult> {
   const wanted = wantedOf(targets)
   const force = options['force'] === true
-  return session.workspace.checkout(wanted, { force, relink: false, removeStale: whole })
+  const keep = targets.flatMap((target) => target.stage.outs.map((out) => out.path))
+  return session.workspace.checkout(wanted, { force, relink: false, removeStale: whole, keep })
 }
 
 /** What was never recorded is left as it stands; what is not pushed is checked out where the cache has it. */

@@ -125,11 +125,16 @@ export async function recordRun(running: Running, before: Stage, options: { comm
 }
 
 /** The stage with its outs as they stand in the workspace, saved into the cache unless `commit` is false. */
-export async function recordOuts({ workspace, report, touched }: Running, stage: Stage, options: { commit: boolean }): Promise<Stage> {
+export async function recordOuts(
+  { workspace, report, touched }: Running,
+  stage: Stage,
+  options: { commit: boolean; relink?: boolean },
+): Promise<Stage> {
   const outs: Out[] = []
   for (const out of stage.outs) {
     if (!stands(workspace, out)) throw new CairnError('STAGE_FAILED', `output '${out.path}' does not exist`)
-    const content = await workspace.save(out.path, { kind: stage.cmd === undefined ? 'data' : 'stage', cache: out.cache && options.commit })
+    const kind = stage.cmd === undefined ? 'data' : 'stage'
+    const content = await workspace.save(out.path, { kind, cache: out.cache && options.commit, relink: options.relink ?? true })
     if (content.size === 0 && content.nfiles === undefined) report({ type: 'warning', text: `'${out.path}' is empty.` })
     const ignoreFile = out.cache ? addToGitIgnore(workspace.repo, out.path) : undefined
     if (ignoreFile !== undefined) touched.add(ignoreFile)

@@ -11,7 +11,7 @@ import type { CheckoutOptions, CheckoutResult, Wanted } from './workspace.ts'
 
 /** See `Workspace.checkout`. Plans everything first, so that a refusal leaves all as it was. */
 export async function checkout(desk: Desk, wanted: readonly Wanted[], options: CheckoutOptions): Promise<CheckoutResult> {
-  const stale = options.removeStale ? await planStale(desk, wanted) : []
+  const stale = options.removeStale ? await planStale(desk, [...wanted.map((each) => each.path), ...(options.keep ?? [])]) : []
   const plans: OutputPlan[] = []
   for (const each of wanted) plans.push(await planOutput(desk, each))
   const [possible, failed] = [plans.filter((plan) => plan.missing.length === 0), plans.filter((plan) => plan.missing.length > 0)]
@@ -34,8 +34,8 @@ export async function checkout(desk: Desk, wanted: readonly Wanted[], options: C
 }
 
 /** Outputs that Cairn placed, that are outputs no more, and that still hold what Cairn placed. */
-async function planStale(desk: Desk, wanted: readonly Wanted[]): Promise<OutputPlan[]> {
-  const outputs = new Set(wanted.map((each) => each.path))
+async function planStale(desk: Desk, paths: readonly string[]): Promise<OutputPlan[]> {
+  const outputs = new Set(paths)
   const plans: OutputPlan[] = []
   for (const [file, digest] of [...desk.links.entries()]) {
     if (outputs.has(file)) continue

@@ -36,10 +36,10 @@ export interface CheckoutOptions {
   force: boolean
   /** Make the files anew that have the right bytes but the wrong kind of link. */
   relink: boolean
-  /**
-   * `wanted` is every output there is: what Cairn placed earlier, is not among them and did not change, is deleted.
-   */
+  /** What Cairn stored or placed earlier, is neither wanted nor in `keep`, and did not change since, is deleted. */
   removeStale: boolean
+  /** Outputs that are not wanted and yet outputs: nothing is recorded for them, or Git keeps them. */
+  keep?: readonly string[]
 }
 
 /** The checked-out files. All paths are root-relative with `/`, or absolute for what lies outside of the repository. */

@@ -1,0 +1,83 @@
+import { CairnError } from '@cairn/protocol/error'
+import type { Command, Context } from '../command.ts'
+import { findTargets, type Target } from '../pipeline/find-targets.ts'
+import { withRepoLock } from '../repo/repo-lock.ts'
+import type { CheckoutResult, Wanted } from '../workspace/workspace.ts'
+import { withSession } from './session.ts'
+
+export const command: Command = {
+  name: 'checkout',
+  summary: 'Make the workspace hold what the stage files say, out of the cache.',
+  description:
+    'Touches only what differs. Without targets, outputs of another branch or tag that are no longer any are removed. What is saved nowhere stays, unless -f is given.',
+  arguments: [{ name: '[target...]', summary: 'Stages, stage files, outputs, or paths inside of one.' }],
+  options: [
+    { flags: '--summary', summary: 'Only print how many outputs changed.' },
+    { flags: '-f, --force', summary: 'Overwrite and delete what is saved nowhere.' },
+    { flags: '-d, --with-deps', summary: 'Also what the targets depend on.' },
+    { flags: '-R, --recursive', summary: 'A folder stands for every stage below it.' },
+    { flags: '--relink', summary: 'Make links anew that are not of the configured type.' },
+    { flags: '--allow-missing', summary: 'Do not fail for what the cache lacks.' },
+  ],
+  examples: ['git checkout 0.1 && cairn checkout', 'cairn checkout data', 'cairn checkout --relink'],
+  run: (context, args, options) =>
+    withSession(context, ['cairn', 'checkout', ...args].join(' '), (session) =>
+      withRepoLock(session.repo, session.signal, async () => {
+        const find = { recursive: options['recursive'] === true, withDeps: options['withDeps'] === true }
+        const targets = findTargets(await session.load(), args, session.cwd, find)
+        const result = await session.workspace.checkout(wantedOf(targets), {
+          force: options['force'] === true,
+          relink: options['relink'] === true,
+          removeStale: args.length === 0,
+          keep: targets.flatMap(({ stage }) => stage.outs.map((out) => out.path)),
+        })
+        report(context, result, { summary: options['summary'] === true, relinked: options['relink'] === true })
+        if (result.failed.length > 0 && options['allowMissing'] !== true) throw missing(result)
+      }),
+    ),
+}
+
+/** What was never recorded is left as it stands. */
+function wantedOf(targets: readonly Target[]): Wanted[] {
+  return targets.flatMap(({ stage, out, inside }) =>
+    (out ? [out] : stage.outs).flatMap((each): Wanted[] => {
+      if (!each.cache || each.recorded === undefined) return []
+      const { digest, isexec } = each.recorded
+      return [{ path: each.path, digest, isexec, inside, kind: stage.cmd === undefined ? 'data' : 'stage' }]
+    }),
+  )
+}
+
+function report(context: Context, result: CheckoutResult, { summary, relinked }: { summary: boolean; relinked: boolean }): void {
+  const { added, modified, deleted } = result
+  const changes = [
+    ...modified.map((file) => `M       ${file}`),
+    ...added.map((file) => `A       ${file}`),
+    ...deleted.map((file) => `D       ${file}`),
+  ]
+  const lines = summary ? [summaryOf(result)] : changes
+  if (relinked && result.failed.length === 0) lines.push('Relinked successfully')
+  if (lines.length > 0) context.report({ type: 'result', text: lines.join('\n') })
+}
+
+/** `2 files added and 1 file deleted`. */
+function summaryOf({ added, modified, deleted }: CheckoutResult): string {
+  const counts = [
+    [modified.length, 'modified'],
+    [added.length, 'added'],
+    [deleted.length, 'deleted'],
+  ] as const
+  const parts = counts.filter(([count]) => count > 0).map(([count, what]) => `${count} file${count === 1 ? '' : 's'} ${what}`)
+  if (parts.length === 0) return 'No changes.'
+  return [parts.slice(0, -1).join(', '), ...parts.slice(-1)].filter((part) => part !== '').join(' and ')
+}
+
+function missing({ failed }: CheckoutResult): CairnError {
+  return new CairnError(
+    'CACHE_MISSING',
+    `Checkout failed for following targets:\n${failed.map((each) => each.path).join('\n')}\nIs your cache up to date?`,
+    {
+      hint: "What a remote has of it comes with 'cairn pull'.",
+    },
+  )
+}
