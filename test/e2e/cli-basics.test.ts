@@ -349,3 +349,54 @@ describe('config', () => {
     expect(read('.dvc/config')).toBe('')
   })
 })
+
+describe('signals and locks', () => {
+  beforeEach(repository)
+
+  /** A stage that says when it runs and then sleeps, started and seen running. */
+  async function startSlowStage(): Promise<{ signal(name: NodeJS.Signals): void; ended: Promise<[number, string]> }> {
+    const args = ['run', '-f', 'slow.dvc', '-o', 'out', 'echo $$ > started; sleep 60; touch out']
+    const child = spawn(CAIRN, args, {
+      cwd: station.dir,
+      env: { ...process.env, ...station.env },
+      stdio: ['ignore', 'ignore', 'pipe'],
+    })
+    let stderr = ''
+    child.stderr.setEncoding('utf8').on('data', (text: string) => (stderr += text))
+    const ended = once(child, 'close').then(([code]): [number, string] => [code as number, stderr])
+    await expect
+      .poll(() => existsSync(path.join(station.dir, 'started')) && read('started').endsWith('\n'), { timeout: 20_000 })
+      .toBe(true)
+    return { signal: (name) => child.kill(name), ended }
+  }
+
+  test.each([
+    ['SIGINT', 252, 'ERROR: interrupted by the user'],
+    ['SIGTERM', 143, 'ERROR: interrupted by SIGTERM'],
+  ] as const)('%s ends the running command and everything it started, with %i and one line', async (name, code, words) => {
+    const stage = await startSlowStage()
+    stage.signal(name)
+    const [ended, stderr] = await stage.ended
+    expect(ended).toBe(code)
+    expect(stderr.trimEnd().split('\n').at(-1)).toBe(words)
+    expect(() => process.kill(-Number(read('started')), 0)).toThrow('ESRCH')
+    expect([existsSync(path.join(station.dir, 'slow.dvc')), existsSync(path.join(station.dir, 'out'))]).toEqual([false, false])
+  })
+
+  test('while another program holds the lock a command waits 3 s, then says who it waits for', async () => {
+    const holder = spawn('flock', ['.dvc/tmp/lock', 'sh', '-c', 'echo held; exec sleep 60'], {
+      cwd: station.dir,
+      detached: true,
+      stdio: ['ignore', 'pipe', 'ignore'],
+    })
+    try {
+      await once(holder.stdout, 'data')
+      const done = await station.tryCairn('run', '-f', 'x.dvc', '-o', 'x', 'touch x')
+      expect(done.code).toBe(255)
+      expect(done.stderr).toMatch(/ERROR: Unable to acquire lock\. .*\n.*\.dvc\/tmp\/lock.*\n$/)
+      expect(done.milliseconds).toBeGreaterThan(2900)
+    } finally {
+      process.kill(-(holder.pid ?? 0), 'SIGKILL')
+    }
+  })
+})

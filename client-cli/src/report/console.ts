@@ -37,11 +37,11 @@ export function createConsole(
       case 'result':
         return quiet ? undefined : print(stdout, event.text)
       case 'note':
-        return quiet ? undefined : print(stderr, event.text)
+        return quiet ? undefined : print(stderr, printable(event.text))
       case 'warning':
         return quiet ? undefined : warn(`WARNING: ${event.text}`)
       case 'debug':
-        return verbose ? print(stderr, `DEBUG: ${event.text}`) : undefined
+        return verbose ? print(stderr, printable(`DEBUG: ${event.text}`)) : undefined
       case 'progress':
         return quiet ? undefined : progress.update(event)
       case 'progress-end':
@@ -54,8 +54,7 @@ export function createConsole(
 
 /** Messages quote names and answers from elsewhere, which must not steer the terminal. */
 function printable(text: string): string {
-  // oxlint-disable-next-line no-control-regex
-  return text.replace(/[\u0000-\u0008\u000b-\u001f\u007f]/g, (char) => `\\x${char.charCodeAt(0).toString(16).padStart(2, '0')}`)
+  return text.replace(/[\u0000-\u0008\u000b-\u001f\u007f-\u009f]/g, (char) => `\\x${char.charCodeAt(0).toString(16).padStart(2, '0')}`)
 }
 
 function emphasize(stream: Output, text: string): string {
