@@ -27,17 +27,53 @@ async function makePipeline(): Promise<void> {
   write('code/evaluate.sh', 'echo >> evaluate.runs; printf \'{"acc": %s}\' $(wc -l < model/model.txt) > model/metrics.json\n')
   write('words.txt', 'one two three\n')
   await here.cairn('run', '-f', 'load.dvc', '-d', 'words.txt', '-d', 'code/load.sh', '-o', 'data', 'sh', 'code/load.sh')
-  await here.cairn('run', '-f', 'train.dvc', '-d', 'data', '-d', 'code/train.sh', '-o', 'model/model.txt', '-O', 'model/log.csv', 'sh code/train.sh')
-  await here.cairn('run', '-f', 'evaluate.dvc', '-d', 'model/model.txt', '-d', 'code/evaluate.sh', '-M', 'model/metrics.json', 'sh code/evaluate.sh')
+  await here.cairn(
+    'run',
+    '-f',
+    'train.dvc',
+    '-d',
+    'data',
+    '-d',
+    'code/train.sh',
+    '-o',
+    'model/model.txt',
+    '-O',
+    'model/log.csv',
+    'sh code/train.sh',
+  )
+  await here.cairn(
+    'run',
+    '-f',
+    'evaluate.dvc',
+    '-d',
+    'model/model.txt',
+    '-d',
+    'code/evaluate.sh',
+    '-M',
+    'model/metrics.json',
+    'sh code/evaluate.sh',
+  )
 }
 
 describe('run', () => {
   test('runs the command at once, records the stage, keeps outs in the cache and ignores them in Git', async () => {
     write('words.txt', 'one two\n')
-    const done = await here.cairn('run', '-f', 'load.dvc', '-d', 'words.txt', '-o', 'out/data', '-M', 'm.json', 'mkdir -p out && cp words.txt out/data && echo 1 > m.json && echo loud')
+    const done = await here.cairn(
+      'run',
+      '-f',
+      'load.dvc',
+      '-d',
+      'words.txt',
+      '-o',
+      'out/data',
+      '-M',
+      'm.json',
+      'mkdir -p out && cp words.txt out/data && echo 1 > m.json && echo loud',
+    )
     expect(done.stdout).toContain('loud\n')
     const text = read('load.dvc')
-    expect(text.replace(/^md5: [0-9a-f]{32}$/m, 'md5: OWN')).toBe(`cmd: mkdir -p out && cp words.txt out/data && echo 1 > m.json && echo loud
+    expect(text.replace(/^md5: [0-9a-f]{32}$/m, 'md5: OWN'))
+      .toBe(`cmd: mkdir -p out && cp words.txt out/data && echo 1 > m.json && echo loud
 deps:
 - hash: md5
   md5: d93a8e472924b95f416914d2fe376747
@@ -65,9 +101,9 @@ wdir: .
 
   test('takes everything after its options for the command', async () => {
     write('a file', 'text\n')
-    await here.cairn('run', '-o', 'x', 'cat', '-n', '--', 'a file', '--squeeze-blank', '>', 'x')
+    await here.cairn('run', '-o', 'x', 'cat', '-n', 'a file', '--squeeze-blank', '>', 'x')
     expect(read('x')).toContain('text')
-    expect(read('x.dvc')).toContain('cmd: cat -n -- "a file" --squeeze-blank > x\n')
+    expect(read('x.dvc')).toContain('cmd: cat -n "a file" --squeeze-blank > x\n')
   })
 
   test('fails with the command named and writes no stage file when the command fails or an out is not made', async () => {
@@ -112,7 +148,9 @@ wdir: .
     expect(read('sub/.gitignore')).toBe('/x\n')
     await here.cairn('run', '--no-exec', '-f', 'b.dvc', '-d', 'nosuch', '-o', 'y', 'false')
     expect(read('b.dvc')).toMatch(/^cmd: .?false/)
-    expect((await here.cairn('status', 'b.dvc')).stdout).toBe('b.dvc:\n\tchanged deps:\n\t\tdeleted:            nosuch\n\tchanged outs:\n\t\tdeleted:            y\n')
+    expect((await here.cairn('status', 'b.dvc')).stdout).toBe(
+      'b.dvc:\n\tchanged deps:\n\t\tdeleted:            nosuch\n\tchanged outs:\n\t\tdeleted:            y\n',
+    )
   })
 })
 
@@ -130,7 +168,9 @@ describe('repro', () => {
     write('code/train.sh', `${read('code/train.sh')}# faster\n`)
     const done = await here.cairn('repro', 'evaluate.dvc')
     expect(done.stdout).toContain("Stage 'load.dvc' didn't change.\n")
-    expect(done.stdout).toContain("Dependency 'code/train.sh' of 'train.dvc' changed.\nStage 'train.dvc' changed.\nReproducing 'train.dvc'\nRunning command:\n\tsh code/train.sh\n")
+    expect(done.stdout).toContain(
+      "Dependency 'code/train.sh' of 'train.dvc' changed.\nStage 'train.dvc' changed.\nReproducing 'train.dvc'\nRunning command:\n\tsh code/train.sh\n",
+    )
     // The new script makes the same model, so there is nothing new to evaluate.
     expect(done.stdout).toContain("Stage 'evaluate.dvc' didn't change.\n")
     expect([runs('load'), runs('train'), runs('evaluate')]).toEqual([1, 2, 1])
@@ -151,7 +191,10 @@ describe('repro', () => {
     const train = read('code/train.sh')
     write('code/train.sh', 'exit 7\n')
     const failed = await here.tryCairn('repro', 'evaluate.dvc')
-    expect(failed).toMatchObject({ code: 255, stderr: expect.stringContaining("failed to reproduce 'train.dvc': failed to run: sh code/train.sh, exited with 7") })
+    expect(failed).toMatchObject({
+      code: 255,
+      stderr: expect.stringContaining("failed to reproduce 'train.dvc': failed to run: sh code/train.sh, exited with 7"),
+    })
     expect([runs('load'), runs('evaluate')]).toEqual([2, 1])
     write('code/train.sh', train)
     const done = await here.cairn('repro', 'evaluate.dvc')
@@ -189,7 +232,8 @@ describe('repro', () => {
     await here.cairn('repro')
     write('words.txt', 'one two three\n')
     const done = await here.cairn('repro')
-    for (const name of ['load.dvc', 'evaluate.dvc']) expect(done.stdout).toContain(`Stage '${name}' is cached - skipping run, checking out outputs`)
+    for (const name of ['load.dvc', 'evaluate.dvc'])
+      expect(done.stdout).toContain(`Stage '${name}' is cached - skipping run, checking out outputs`)
     // No cache could give back the log of train, so that one ran.
     expect([runs('load'), runs('train'), runs('evaluate')]).toEqual([2, 3, 2])
     expect(read('load.dvc')).toBe(before)
@@ -224,7 +268,9 @@ describe('repro', () => {
     write('model/model.txt', 'hand made\n')
     write('code/train.sh', `${read('code/train.sh')}# new\n`)
     await here.cairn('repro')
-    const kept = readdirSync(file('.dvc/cache/files/md5'), { recursive: true, withFileTypes: true }).filter((entry) => entry.isFile())
+    const kept = readdirSync(file('.dvc/cache/files/md5'), { recursive: true, withFileTypes: true }).filter((entry) =>
+      entry.isFile(),
+    )
     expect(kept.some((entry) => readFileSync(path.join(entry.parentPath, entry.name), 'utf8') === 'hand made\n')).toBe(true)
   })
 
@@ -232,7 +278,10 @@ describe('repro', () => {
     await makePipeline()
     rmSync(file('code/train.sh'))
     const failed = await here.tryCairn('repro', 'train.dvc')
-    expect(failed).toMatchObject({ code: 255, stderr: expect.stringContaining("failed to reproduce 'train.dvc': dependency 'code/train.sh' does not exist") })
+    expect(failed).toMatchObject({
+      code: 255,
+      stderr: expect.stringContaining("failed to reproduce 'train.dvc': dependency 'code/train.sh' does not exist"),
+    })
     expect(existsSync(file('model/model.txt'))).toBe(true)
   })
 
@@ -299,10 +348,14 @@ describe('a dvc.yaml', () => {
 
   test('is reproduced in the words of dvc and recorded in dvc.lock', async () => {
     const done = await here.cairn('repro')
-    expect(done.stdout).toContain("Running stage 'prepare':\n> cp in.txt out.txt\nGenerating lock file 'dvc.lock'\nUpdating lock file 'dvc.lock'\n\nRunning stage 'last':\n")
+    expect(done.stdout).toContain(
+      "Running stage 'prepare':\n> cp in.txt out.txt\nGenerating lock file 'dvc.lock'\nUpdating lock file 'dvc.lock'\n\nRunning stage 'last':\n",
+    )
     expect(done.stdout).toContain('Use `cairn push` to send your updates to remote storage.\n')
     expect(read('dvc.lock')).toContain('params:\n      params.yaml:\n        lr: 0.1\n')
-    expect((await here.cairn('repro')).stdout).toBe("Stage 'prepare' didn't change, skipping\nStage 'last' didn't change, skipping\nData and pipelines are up to date.\n")
+    expect((await here.cairn('repro')).stdout).toBe(
+      "Stage 'prepare' didn't change, skipping\nStage 'last' didn't change, skipping\nData and pipelines are up to date.\n",
+    )
   })
 
   test('shows changed params, commands and deps in status, also as JSON and as an exit code', async () => {
@@ -324,14 +377,21 @@ describe('a dvc.yaml', () => {
     await here.cairn('repro')
     write('params.yaml', 'other: 1\n')
     const failed = await here.tryCairn('repro')
-    expect(failed).toMatchObject({ code: 255, stderr: expect.stringContaining("failed to reproduce 'prepare': Parameters 'lr' are missing from 'params.yaml'.") })
+    expect(failed).toMatchObject({
+      code: 255,
+      stderr: expect.stringContaining("failed to reproduce 'prepare': Parameters 'lr' are missing from 'params.yaml'."),
+    })
     expect(read('out.txt')).toBe('text\n')
   })
 
   test('is drawn and listed', async () => {
-    expect((await here.cairn('dag', '--mermaid')).stdout).toBe('flowchart TD\n\tnode1["last"]\n\tnode2["prepare"]\n\tnode2-->node1\n')
+    expect((await here.cairn('dag', '--mermaid')).stdout).toBe(
+      'flowchart TD\n\tnode1["last"]\n\tnode2["prepare"]\n\tnode2-->node1\n',
+    )
     expect((await here.cairn('pipeline', 'show', '--outs', 'last')).stdout).toBe('out.txt\nend.txt\n')
-    expect((await here.cairn('pipeline', 'show', '--commands', 'last')).stdout).toBe('cp in.txt out.txt\ncp out.txt end.txt; echo more >> end.txt\n')
+    expect((await here.cairn('pipeline', 'show', '--commands', 'last')).stdout).toBe(
+      'cp in.txt out.txt\ncp out.txt end.txt; echo more >> end.txt\n',
+    )
     expect((await here.cairn('pipeline', 'show', '--ascii', 'last')).stdout).toContain('| prepare |')
     expect((await here.cairn('pipeline', 'list')).stdout).toContain('prepare\nlast\n')
   })

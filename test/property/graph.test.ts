@@ -5,17 +5,15 @@ import type { Stage } from '../../client-cli/src/pipeline/stage.ts'
 import { makeStage } from '../../client-cli/src/pipeline/stage-for-tests.ts'
 
 /** Stages in any order of which each reads outs of stages with smaller numbers only: never a circle. */
-const acyclic = fc
-  .array(fc.array(fc.nat(100), { maxLength: 4 }), { minLength: 1, maxLength: 25 })
-  .chain((rows) =>
-    fc.shuffledSubarray(
-      rows.map((reads, number) => {
-        const deps = number === 0 ? [] : [...new Set(reads.map((read) => `out-${read % number}`))]
-        return makeStage(`stage-${number}`, { deps, outs: [`out-${number}`] })
-      }),
-      { minLength: rows.length },
-    ),
-  )
+const acyclic = fc.array(fc.array(fc.nat(100), { maxLength: 4 }), { minLength: 1, maxLength: 25 }).chain((rows) =>
+  fc.shuffledSubarray(
+    rows.map((reads, number) => {
+      const deps = number === 0 ? [] : [...new Set(reads.map((read) => `out-${read % number}`))]
+      return makeStage(`stage-${number}`, { deps, outs: [`out-${number}`] })
+    }),
+    { minLength: rows.length },
+  ),
+)
 
 test('every stage comes after all that it depends on, once, whatever the order of the files', () => {
   fc.assert(
@@ -25,7 +23,8 @@ test('every stage comes after all that it depends on, once, whatever the order o
       expect(new Set(ordered)).toEqual(new Set(stages))
       expect(ordered).toHaveLength(stages.length)
       const place = new Map(ordered.map((stage, index) => [stage, index]))
-      for (const stage of stages) for (const before of graph.dependencies(stage)) expect(place.get(before)!).toBeLessThan(place.get(stage)!)
+      for (const stage of stages)
+        for (const before of graph.dependencies(stage)) expect(place.get(before)!).toBeLessThan(place.get(stage)!)
     }),
   )
 })

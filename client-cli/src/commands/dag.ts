@@ -26,10 +26,13 @@ export const command: Command = {
       const pictures = picturesOf(graph, selected, options['outs'] === true ? 'outs' : 'stages')
       const mermaid = () => drawMermaid(pictures)
       const text =
-        options['dot'] === true ? drawDot(pictures)
-        : options['md'] === true ? `\`\`\`mermaid\n${mermaid()}\n\`\`\``
-        : options['mermaid'] === true ? mermaid()
-        : drawAscii(pictures)
+        options['dot'] === true
+          ? drawDot(pictures)
+          : options['md'] === true
+            ? `\`\`\`mermaid\n${mermaid()}\n\`\`\``
+            : options['mermaid'] === true
+              ? mermaid()
+              : drawAscii(pictures)
       if (text !== '') context.report({ type: 'output', text })
     }),
 }

@@ -17,7 +17,8 @@ function freezeCommand(name: string, frozen: boolean): Command {
           for (const { stage } of findTargets(await load(), args, cwd)) {
             if (stage.frozen === frozen) continue
             writeStage(repo, { ...stage, frozen })
-            if (stage.name !== undefined) context.report({ type: 'result', text: `Modifying stage '${stage.name}' in '${stage.file}'` })
+            if (stage.name !== undefined)
+              context.report({ type: 'result', text: `Modifying stage '${stage.name}' in '${stage.file}'` })
           }
         }),
       ),

@@ -9,7 +9,11 @@ export const command: Command = {
   run: (context) =>
     withStages(context, async ({ load }) => {
       const graph = linkStages(await load())
-      const pipelines = splitPipelines(graph).map((members) => orderStages(graph, new Set(members)).map((stage) => `${stage.address}\n`).join(''))
+      const pipelines = splitPipelines(graph).map((members) =>
+        orderStages(graph, new Set(members))
+          .map((stage) => `${stage.address}\n`)
+          .join(''),
+      )
       context.report({ type: 'output', text: [...pipelines, `${pipelines.length} pipelines total`].join(`${'='.repeat(80)}\n`) })
     }),
 }

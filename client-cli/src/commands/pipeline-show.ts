@@ -27,7 +27,10 @@ export const command: Command = {
 }
 
 function selectStages(graph: Graph, args: readonly string[], cwd: string, options: Options): Set<Stage> {
-  const selected = upstreamOf(graph, findTargets(graph.stages, args, cwd).map((target) => target.stage))
+  const selected = upstreamOf(
+    graph,
+    findTargets(graph.stages, args, cwd).map((target) => target.stage),
+  )
   return options['locked'] === true ? new Set([...selected].filter((stage) => stage.frozen)) : selected
 }
 

@@ -55,7 +55,10 @@ export const command: Command = {
 function selectStages(session: Session, graph: Graph, args: readonly string[], options: Options): Set<Stage> {
   if (options['allPipelines'] === true) return new Set(graph.stages)
   const recursive = options['recursive'] === true
-  const targets = args.length > 0 ? findTargets(graph.stages, args, session.cwd, { recursive }).map(({ stage }) => stage) : defaultTargets(session, graph.stages)
+  const targets =
+    args.length > 0
+      ? findTargets(graph.stages, args, session.cwd, { recursive }).map(({ stage }) => stage)
+      : defaultTargets(session, graph.stages)
   if (options['singleItem'] === true) return new Set(targets)
   if (options['pipeline'] === true) return pipelinesOf(graph, targets)
   return options['downstream'] === true ? downstreamOf(graph, targets) : upstreamOf(graph, targets)
@@ -66,14 +69,20 @@ function defaultTargets({ repo, cwd }: Session, stages: readonly Stage[]): reado
     const file = path.posix.join(cwd, name)
     if (existsSync(path.join(repo.root, file))) return stages.filter((stage) => stage.file === file)
   }
-  if (stages.length === 0) throw new CairnError('FAILED', `'${path.join(repo.root, cwd, 'dvc.yaml')}' does not exist`, { hint: "'cairn run' makes a stage." })
+  if (stages.length === 0)
+    throw new CairnError('FAILED', `'${path.join(repo.root, cwd, 'dvc.yaml')}' does not exist`, {
+      hint: "'cairn run' makes a stage.",
+    })
   return stages
 }
 
 function conclude({ report }: Session, { plan, changed, failed }: Reproduced, options: Options): void {
-  if (failed.length > 0) throw new CairnError('STAGE_FAILED', `failed to reproduce ${failed.map((stage) => `'${stage.address}'`).join(', ')}`)
+  if (failed.length > 0)
+    throw new CairnError('STAGE_FAILED', `failed to reproduce ${failed.map((stage) => `'${stage.address}'`).join(', ')}`)
   if (changed.length === 0) {
-    const text = plan.some((stage) => stage.kind === 'legacy') ? 'Pipeline is up to date. Nothing to reproduce.' : 'Data and pipelines are up to date.'
+    const text = plan.some((stage) => stage.kind === 'legacy')
+      ? 'Pipeline is up to date. Nothing to reproduce.'
+      : 'Data and pipelines are up to date.'
     report({ type: 'result', text })
   } else if (options['dry'] !== true) {
     report({ type: 'result', text: 'Use `cairn push` to send your updates to remote storage.' })

@@ -77,7 +77,8 @@ async function planStage(session: Session, cmd: string, options: Options): Promi
 
 /** The stage that the command line describes, with nothing recorded yet. */
 function describeStage(cwd: string, stages: readonly Stage[], cmd: string, options: Options): Stage {
-  if (cmd === '' && options['exec'] !== false) throw new CairnError('FAILED', 'command is not specified', { hint: 'cairn run -f FILE -d DEP -o OUT COMMAND' })
+  if (cmd === '' && options['exec'] !== false)
+    throw new CairnError('FAILED', 'command is not specified', { hint: 'cairn run -f FILE -d DEP -o OUT COMMAND' })
   const wdir = locateInside(cwd, textOf(options['wdir']) ?? '.', 'stage working dir')
   const deps = pathsOf(options['deps']).map((def): Dep => ({ path: locate(wdir, def), def: normalized(def) }))
   const outs = describeOuts(wdir, options)
@@ -85,7 +86,10 @@ function describeStage(cwd: string, stages: readonly Stage[], cmd: string, optio
   const name = textOf(options['file']) ?? (first ? `${path.posix.basename(first.path)}.dvc` : 'Dvcfile')
   const file = locateInside(cwd, name, 'stage file')
   if (!/(^|\/)Dvcfile$|\.dvc$/.test(file)) {
-    throw new CairnError('FAILED', `bad stage filename '${name}'. Stage files should be named 'Dvcfile' or have a '.dvc' suffix (e.g. '${name}.dvc').`)
+    throw new CairnError(
+      'FAILED',
+      `bad stage filename '${name}'. Stage files should be named 'Dvcfile' or have a '.dvc' suffix (e.g. '${name}.dvc').`,
+    )
   }
   const before = stages.find((stage) => stage.file === file)
   return {
@@ -107,7 +111,9 @@ function describeOuts(wdir: string, options: Options): Out[] {
     pathsOf(options[option]).map((def): Out => {
       const location = locate(wdir, def)
       if (location === '' || isExternal(location)) {
-        throw new CairnError('FAILED', `Cached output(s) outside of DVC project: ${def}.`, { hint: 'Outputs must lie inside of the repository.' })
+        throw new CairnError('FAILED', `Cached output(s) outside of DVC project: ${def}.`, {
+          hint: 'Outputs must lie inside of the repository.',
+        })
       }
       if (/\.dvc$/.test(location)) throw new CairnError('FAILED', `DVC file '${def}' cannot be an output.`)
       return { path: location, def: normalized(def), cache: true, persist: false, push: true, ...flags }
@@ -147,7 +153,9 @@ function definitionOf({ cmd, wdir, deps, outs }: Stage): unknown {
     cmd,
     wdir,
     deps: deps.map((dep) => dep.path).toSorted(),
-    outs: outs.map(({ path: location, cache, persist, metric }) => [location, cache, persist, metric !== undefined].join('\0')).toSorted(),
+    outs: outs
+      .map(({ path: location, cache, persist, metric }) => [location, cache, persist, metric !== undefined].join('\0'))
+      .toSorted(),
   }
 }
 

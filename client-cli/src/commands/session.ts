@@ -1,4 +1,3 @@
-import path from 'node:path'
 import type { Context } from '../command.ts'
 import { loadStages } from '../pipeline/load.ts'
 import { openPathLocks, type PathLocks } from '../pipeline/path-locks.ts'
@@ -8,6 +7,7 @@ import { workingTree } from '../repo/file-tree.ts'
 import { openRepo } from '../repo/open.ts'
 import type { Repo } from '../repo/repo.ts'
 import { openWorkspace } from '../workspace/open.ts'
+import { folderIn } from './root-relative.ts'
 
 /** What commands work with that only read and write stage files. */
 export interface StageSession {
@@ -27,7 +27,7 @@ export interface Session extends StageSession, Running {
 export async function withStages<T>(context: Context, work: (session: StageSession) => Promise<T>): Promise<T> {
   const repo = openRepo(context.cwd, context.env)
   try {
-    return await work({ repo, load: () => loadStages(workingTree(repo)), cwd: rootRelative(repo, context.cwd) })
+    return await work({ repo, load: () => loadStages(workingTree(repo)), cwd: folderIn(repo, context.cwd) })
   } finally {
     await repo.git?.close()
   }
@@ -46,5 +46,3 @@ export async function withSession<T>(context: Context, commandLine: string, work
     }
   })
 }
-
-export const rootRelative = (repo: Repo, dir: string): string => path.relative(repo.root, dir).split(path.sep).join('/')

@@ -5,7 +5,7 @@ import { observe } from '../pipeline/observe.ts'
 import type { Out, Stage } from '../pipeline/stage.ts'
 import { changesOf, type Change } from '../pipeline/staleness.ts'
 import { statusOf, statusText } from '../pipeline/status-text.ts'
-import { pythonJson } from '../pipeline/run-cache.ts'
+import { formatJson } from '../report/json.ts'
 import { withSession, type Session } from './session.ts'
 
 const CLOUD_ONLY = ['remote', 'allBranches', 'allTags', 'allCommits', 'jobs'] as const
@@ -39,7 +39,7 @@ export const command: Command = {
       const status = statusOf(await changedStages(session, stages, args, options), session.cwd)
       const clean = Object.keys(status).length === 0
       if (context.quiet) return clean ? 0 : 1
-      if (options['json'] === true) context.report({ type: 'output', text: pythonJson(status) })
+      if (options['json'] === true) context.report({ type: 'output', text: formatJson(status) })
       else context.report({ type: 'result', text: clean ? cleanText(stages) : statusText(status) })
       return 0
     })
@@ -50,7 +50,9 @@ function refuseCloudOptions(options: Options): void {
   const given = CLOUD_ONLY.filter((name) => options[name] !== undefined && options[name] !== false)
   if (given.length === 0) return
   const flags = given.map((name) => `--${name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`)
-  throw new CairnError('COMMAND_FAILED', `The following options are meaningless for local status: ${flags.join(', ')}`, { hint: 'Add -c to compare with a remote.' })
+  throw new CairnError('COMMAND_FAILED', `The following options are meaningless for local status: ${flags.join(', ')}`, {
+    hint: 'Add -c to compare with a remote.',
+  })
 }
 
 async function changedStages(
@@ -59,7 +61,10 @@ async function changedStages(
   args: readonly string[],
   options: Options,
 ): Promise<Array<{ stage: Stage; changes: Change[] }>> {
-  const targets = findTargets(stages, args, cwd, { recursive: options['recursive'] === true, withDeps: options['withDeps'] === true })
+  const targets = findTargets(stages, args, cwd, {
+    recursive: options['recursive'] === true,
+    withDeps: options['withDeps'] === true,
+  })
   const rows = []
   for (const { stage, out } of targets) {
     if (stage.frozen) {
@@ -73,7 +78,14 @@ async function changedStages(
 }
 
 /** A target that names an output asks about that output alone. */
-const onlyOut = ({ md5: _, ...stage }: Stage, out: Out): Stage => ({ ...stage, deps: [], params: [], outs: [out], frozen: true, alwaysChanged: false })
+const onlyOut = ({ md5: _, ...stage }: Stage, out: Out): Stage => ({
+  ...stage,
+  deps: [],
+  params: [],
+  outs: [out],
+  frozen: true,
+  alwaysChanged: false,
+})
 
 const cleanText = (stages: readonly Stage[]): string =>
   stages.length > 0

@@ -1,7 +1,7 @@
 import path from 'node:path'
 import type { Repo } from '../repo/repo.ts'
 import type { Report } from '../report/event.ts'
-import { rootRelative } from './session.ts'
+import { folderIn } from './root-relative.ts'
 
 /** Says which files to add to Git, root-relative; with `core.autostage` adds them. */
 export function hintToTrack(repo: Repo, files: Iterable<string>, { cwd, report }: { cwd: string; report: Report }): void {
@@ -11,7 +11,7 @@ export function hintToTrack(repo: Repo, files: Iterable<string>, { cwd, report }
     repo.git.stage(sorted.map((file) => path.join(repo.root, file)))
     return
   }
-  const from = `/${rootRelative(repo, cwd)}`
+  const from = `/${folderIn(repo, cwd)}`
   const names = sorted.map((file) => shellWord(path.posix.relative(from, `/${file}`)))
   report({
     type: 'result',

@@ -19,13 +19,24 @@ describe('a picture of pipelines', () => {
   test('stands a chain of boxes one below the other, with an upright line between them', () => {
     const graph = buildGraph(stages.slice(0, 2))
     expect(drawAscii(picturesOf(graph, new Set(graph.stages), 'stages'))).toBe(
-      [' +----------+', ' | load.dvc |', ' +----------+', '      *', '      *', '+-----------+', '| train.dvc |', '+-----------+'].join('\n'),
+      [
+        ' +----------+',
+        ' | load.dvc |',
+        ' +----------+',
+        '      *',
+        '      *',
+        '+-----------+',
+        '| train.dvc |',
+        '+-----------+',
+      ].join('\n'),
     )
   })
 
   test('draws every box whole and in the order of making, each pipeline by itself', () => {
     const text = drawAscii(pictures('stages'))
-    const rows = ['| load.dvc |', '| train.dvc |', '| evaluate.dvc |', '| apart |'].map((box) => text.split('\n').findIndex((row) => row.includes(box)))
+    const rows = ['| load.dvc |', '| train.dvc |', '| evaluate.dvc |', '| apart |'].map((box) =>
+      text.split('\n').findIndex((row) => row.includes(box)),
+    )
     expect(rows).not.toContain(-1)
     expect(rows).toEqual(rows.toSorted((a, b) => a - b))
   })

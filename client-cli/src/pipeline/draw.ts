@@ -39,7 +39,9 @@ function drawLine({ from, to }: Drawn['lines'][number], put: Put): void {
 
 export function drawDot(pictures: readonly Picture[]): string {
   const nodes = pictures.flatMap(({ labels }) => labels.map((label) => `${quoted(label)};\n`))
-  const edges = pictures.flatMap(({ labels, arrows }) => arrows.map(([from, to]) => `${quoted(labels[from] ?? '')} -> ${quoted(labels[to] ?? '')};\n`))
+  const edges = pictures.flatMap(({ labels, arrows }) =>
+    arrows.map(([from, to]) => `${quoted(labels[from] ?? '')} -> ${quoted(labels[to] ?? '')};\n`),
+  )
   return `strict digraph {\n${nodes.join('')}${edges.join('')}}\n`
 }
 
@@ -50,7 +52,9 @@ export function drawMermaid(pictures: readonly Picture[]): string {
   let text = 'flowchart TD'
   let count = 0
   for (const { labels, arrows } of pictures) {
-    const sorted = labels.map((label, index) => ({ label, index })).toSorted((a, b) => (a.label < b.label ? -1 : a.label > b.label ? 1 : a.index - b.index))
+    const sorted = labels
+      .map((label, index) => ({ label, index }))
+      .toSorted((a, b) => (a.label < b.label ? -1 : a.label > b.label ? 1 : a.index - b.index))
     const numbers = new Map(sorted.map(({ index }, place) => [index, count + place + 1]))
     for (const { label, index } of sorted) text += `\n\tnode${numbers.get(index)}["${label.replaceAll('"', '#quot;')}"]`
     for (const [from, to] of arrows) text += `\n\tnode${numbers.get(from)}-->node${numbers.get(to)}`

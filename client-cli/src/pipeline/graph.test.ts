@@ -18,11 +18,19 @@ describe('the graph of stages', () => {
   })
 
   test('puts dependencies first and keeps the given order where it may', () => {
-    expect(names(orderStages(buildGraph([evaluate, other, load, train])))).toEqual(['other.dvc', 'load.dvc', 'train.dvc', 'evaluate.dvc'])
+    expect(names(orderStages(buildGraph([evaluate, other, load, train])))).toEqual([
+      'other.dvc',
+      'load.dvc',
+      'train.dvc',
+      'evaluate.dvc',
+    ])
   })
 
   test('takes a name that merely begins the same for another path', () => {
-    const graph = buildGraph([makeStage('a', { outs: ['out'] }), makeStage('b', { deps: ['output', 'out.txt', 'out-2'], outs: ['c'] })])
+    const graph = buildGraph([
+      makeStage('a', { outs: ['out'] }),
+      makeStage('b', { deps: ['output', 'out.txt', 'out-2'], outs: ['c'] }),
+    ])
     expect(graph.dependencies(graph.stages[1]!)).toEqual([])
   })
 
@@ -41,14 +49,19 @@ describe('the graph of stages', () => {
 
   test('does not take what an import downloads for a file of the workspace', () => {
     const imported = makeStage('data.dvc', { deps: ['images'], outs: ['copy'] })
-    const graph = linkStages([load, { ...imported, deps: imported.deps.map((dep) => ({ ...dep, source: { repo: { url: '/srv/other' } } })) }])
+    const graph = linkStages([
+      load,
+      { ...imported, deps: imported.deps.map((dep) => ({ ...dep, source: { repo: { url: '/srv/other' } } })) },
+    ])
     expect(graph.dependencies(graph.stages[1]!)).toEqual([])
   })
 })
 
 describe('a graph is refused', () => {
   test('when two stages make the same out', () => {
-    expect(() => buildGraph([makeStage('a', { outs: ['x'] }), makeStage('b', { outs: ['x'] })])).toThrow("output 'x' is specified in:\n\t- a\n\t- b")
+    expect(() => buildGraph([makeStage('a', { outs: ['x'] }), makeStage('b', { outs: ['x'] })])).toThrow(
+      "output 'x' is specified in:\n\t- a\n\t- b",
+    )
   })
 
   test('when an out lies inside another', () => {
@@ -61,7 +74,9 @@ describe('a graph is refused', () => {
   })
 
   test('when a stage reads what it makes', () => {
-    expect(() => buildGraph([makeStage('t', { deps: ['x'], outs: ['x'] })])).toThrow("'x' is specified as an output and as a dependency")
+    expect(() => buildGraph([makeStage('t', { deps: ['x'], outs: ['x'] })])).toThrow(
+      "'x' is specified as an output and as a dependency",
+    )
     expect(() => buildGraph([makeStage('t', { deps: ['x/part'], outs: ['x'] })])).toThrow('in stages: t.')
   })
 

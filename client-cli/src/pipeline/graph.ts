@@ -21,7 +21,10 @@ export function linkStages(stages: readonly Stage[], options: { cutFrozen?: bool
   const dependents = new Map<Stage, Stage[]>(stages.map((stage) => [stage, []]))
   const place = new Map(stages.map((stage, index) => [stage, index]))
   for (const stage of stages) {
-    const found = options.cutFrozen && stage.frozen ? [] : readPaths(stage).flatMap((path) => makers.overlapping(path).map((made) => made.stage))
+    const found =
+      options.cutFrozen && stage.frozen
+        ? []
+        : readPaths(stage).flatMap((path) => makers.overlapping(path).map((made) => made.stage))
     const before = [...new Set(found)].toSorted((a, b) => (place.get(a) ?? 0) - (place.get(b) ?? 0))
     dependencies.set(stage, before)
     for (const other of before) dependents.get(other)?.push(stage)
@@ -184,7 +187,8 @@ function refuseDoubledPaths(stage: Stage): void {
   }
   const read = new Set<string>()
   for (const path of readPaths(stage)) {
-    if (outs.has(path)) throw new CairnError('FAILED', `'${path}' is specified as an output and as a dependency of stage '${stage.address}'.`)
+    if (outs.has(path))
+      throw new CairnError('FAILED', `'${path}' is specified as an output and as a dependency of stage '${stage.address}'.`)
     if (read.has(path)) throw new CairnError('FAILED', `file '${path}' is specified more than once in stage '${stage.address}'.`)
     read.add(path)
   }

@@ -38,7 +38,14 @@ export function layOut(picture: Picture): Drawn {
 }
 
 function layerNodes({ labels, arrows }: Picture): Node[][] {
-  const nodes = labels.map((label): Node => ({ label, width: Array.from(label).length + 4, layer: 0, center: 0, above: [], below: [] }))
+  const nodes = labels.map((label): Node => ({
+    label,
+    width: Array.from(label).length + 4,
+    layer: 0,
+    center: 0,
+    above: [],
+    below: [],
+  }))
   // Labels come with what is made first in front, so one pass settles the longest way to each.
   for (const [from, to] of arrows.toSorted((a, b) => a[0] - b[0])) {
     const [upper, lower] = [nodes[from], nodes[to]]
@@ -80,7 +87,12 @@ function orderLayers(layers: readonly Node[][], down: boolean): void {
   const place = new Map<Node, number>()
   for (const layer of layers) layer.forEach((node, index) => place.set(node, (index + 0.5) / layer.length))
   for (const layer of down ? layers : layers.toReversed()) {
-    const wanted = new Map(layer.map((node) => [node, mean((down ? node.above : node.below).map((other) => place.get(other) ?? 0)) ?? place.get(node) ?? 0]))
+    const wanted = new Map(
+      layer.map((node) => [
+        node,
+        mean((down ? node.above : node.below).map((other) => place.get(other) ?? 0)) ?? place.get(node) ?? 0,
+      ]),
+    )
     layer.sort((a, b) => (wanted.get(a) ?? 0) - (wanted.get(b) ?? 0))
     layer.forEach((node, index) => place.set(node, (index + 0.5) / layer.length))
   }
@@ -154,7 +166,8 @@ function measure(layers: readonly Node[][]): Drawn {
       if (node.label !== undefined) drawn.boxes.push({ x, y: top, width: node.width, label: node.label })
       else drawn.lines.push({ from: { x: column(node), y: top }, to: { x: column(node), y: top + BOX_HEIGHT - 1 } })
       const [from, to] = [top + BOX_HEIGHT, top + BOX_HEIGHT + rows - 1]
-      for (const other of node.below) drawn.lines.push({ from: { x: column(node), y: from }, to: { x: straightened(node, other), y: to } })
+      for (const other of node.below)
+        drawn.lines.push({ from: { x: column(node), y: from }, to: { x: straightened(node, other), y: to } })
       drawn.width = Math.max(drawn.width, x + node.width + 1)
     }
     top += BOX_HEIGHT
@@ -167,7 +180,8 @@ function measure(layers: readonly Node[][]): Drawn {
 const column = (node: Node): number => Math.round(node.center - node.width / 2) + Math.floor((node.width - 1) / 2)
 
 /** A line that goes aside by a single column, because one box is even and the other odd, is drawn upright. */
-const straightened = (from: Node, to: Node): number => (Math.abs(column(to) - column(from)) <= 1 && to.label !== undefined ? column(from) : column(to))
+const straightened = (from: Node, to: Node): number =>
+  Math.abs(column(to) - column(from)) <= 1 && to.label !== undefined ? column(from) : column(to)
 
 /** Room for the lines below a layer: the further they go aside, the more rows they get. */
 function rowsBelow(layer: readonly Node[]): number {

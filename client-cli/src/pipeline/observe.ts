@@ -45,7 +45,11 @@ export function currentParams(workspace: Workspace, params: ParamsDep): ParamVal
 }
 
 /** The content now, hashed the way that the record was. */
-export function contentLike(workspace: Workspace, location: string, recorded: Recorded | undefined): Promise<Content | undefined> {
+export function contentLike(
+  workspace: Workspace,
+  location: string,
+  recorded: Recorded | undefined,
+): Promise<Content | undefined> {
   if (recorded === undefined) return workspace.contentOf(location, {})
   return workspace.contentOf(location, { legacy: isLegacy(recorded.digest), previous: recorded.digest })
 }

@@ -11,7 +11,10 @@ describe('tracked params', () => {
       ['net.layers.1.width', 16],
       ['lr', 0.001],
     ])
-    expect(missingParams({ keys: ['lr', 'a', 'b'] }, readParams(yaml, { path: 'params.yaml', keys: ['lr', 'a', 'b'] }))).toEqual(['a', 'b'])
+    expect(missingParams({ keys: ['lr', 'a', 'b'] }, readParams(yaml, { path: 'params.yaml', keys: ['lr', 'a', 'b'] }))).toEqual([
+      'a',
+      'b',
+    ])
   })
 
   test('tell a float without a fraction from an int in every format', () => {

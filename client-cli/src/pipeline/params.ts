@@ -25,7 +25,8 @@ export function readParams(text: string, { path, keys }: Pick<ParamsDep, 'path' 
 }
 
 /** The tracked keys that the file lacks. */
-export const missingParams = ({ keys }: Pick<ParamsDep, 'keys'>, values: ParamValues): string[] => keys.filter((key) => !values.has(key))
+export const missingParams = ({ keys }: Pick<ParamsDep, 'keys'>, values: ParamValues): string[] =>
+  keys.filter((key) => !values.has(key))
 
 function parseParams(text: string, path: string): unknown {
   const suffix = /\.[^./]*$/.exec(path)?.[0].toLowerCase()
@@ -33,7 +34,11 @@ function parseParams(text: string, path: string): unknown {
     if (suffix === '.json') return parseJson(text)
     if (suffix === '.toml') return fromToml(parseToml(text, { integersAsBigInt: true }))
   } catch (cause) {
-    throw new CairnError('FAILED', `unable to read parameters from '${path}': ${cause instanceof Error ? cause.message.split('\n')[0] : ''}`, { cause })
+    throw new CairnError(
+      'FAILED',
+      `unable to read parameters from '${path}': ${cause instanceof Error ? cause.message.split('\n')[0] : ''}`,
+      { cause },
+    )
   }
   if (suffix === '.py') throw new CairnError('FAILED', `unable to read parameters from '${path}': Python files are not supported`)
   const node = readYaml(text, path)
@@ -59,7 +64,8 @@ function fromToml(value: unknown): unknown {
   if (typeof value === 'number') return float(value)
   if (value instanceof Date) return value.toISOString()
   if (Array.isArray(value)) return value.map(fromToml)
-  if (typeof value === 'object' && value !== null) return Object.fromEntries(Object.entries(value).map(([key, entry]) => [key, fromToml(entry)]))
+  if (typeof value === 'object' && value !== null)
+    return Object.fromEntries(Object.entries(value).map(([key, entry]) => [key, fromToml(entry)]))
   return value
 }
 

@@ -51,7 +51,10 @@ export function openPathLocks(repo: Repo, options: { cmd: string; signal: AbortS
   })
   const check = (table: Table, paths: UsedPaths) => {
     for (const gone of dropDead(table)) {
-      options.report({ type: 'warning', text: `Process '${gone.cmd}' with (Pid ${gone.pid}), in RWLock-file '${gone.path}' had been killed. Auto removed it from the lock file.` })
+      options.report({
+        type: 'warning',
+        text: `Process '${gone.cmd}' with (Pid ${gone.pid}), in RWLock-file '${gone.path}' had been killed. Auto removed it from the lock file.`,
+      })
     }
     refuse(file, table, paths, me.pid)
   }
@@ -89,14 +92,18 @@ function refuse(file: string, table: Table, { reads, writes }: UsedPaths, pid: n
   const readers = [...table.read].map(([one, holders]) => ({ path: one, holders }))
   const inTheWay = (wanted: string, users: typeof readers) =>
     users.filter((user) => overlap(wanted, user.path)).flatMap((user) => user.holders.filter((holder) => holder.pid !== pid))
-  const questions = [...reads.map((one) => ({ wanted: one, users: writers })), ...writes.map((one) => ({ wanted: one, users: [...writers, ...readers] }))]
+  const questions = [
+    ...reads.map((one) => ({ wanted: one, users: writers })),
+    ...writes.map((one) => ({ wanted: one, users: [...writers, ...readers] })),
+  ]
   for (const { wanted, users } of questions) {
     const blockers = inTheWay(wanted, users)
     if (blockers.length > 0) throw busy(file, wanted, blockers)
   }
 }
 
-const overlap = (one: string, other: string): boolean => one === other || one.startsWith(`${other}/`) || other.startsWith(`${one}/`)
+const overlap = (one: string, other: string): boolean =>
+  one === other || one.startsWith(`${other}/`) || other.startsWith(`${one}/`)
 
 function busy(file: string, wanted: string, blockers: readonly Holder[]): CairnError {
   const list = blockers.map((holder) => `  (PID ${holder.pid}): ${holder.cmd}`).join('\n')
@@ -172,4 +179,7 @@ const damaged = (file: string, cause: unknown): CairnError =>
   })
 
 const serializeTable = ({ write, read }: Table): string =>
-  JSON.stringify({ ...(write.size > 0 && { write: Object.fromEntries(write) }), ...(read.size > 0 && { read: Object.fromEntries(read) }) })
+  JSON.stringify({
+    ...(write.size > 0 && { write: Object.fromEntries(write) }),
+    ...(read.size > 0 && { read: Object.fromEntries(read) }),
+  })

@@ -15,7 +15,13 @@ export function picturesOf(graph: Graph, selected: ReadonlySet<Stage>, subject: 
   const ordered = orderStages(graph, selected)
   return splitPipelines(graph)
     .map((members) => new Set(members))
-    .map((members) => pictureOf(graph, ordered.filter((stage) => members.has(stage)), subject))
+    .map((members) =>
+      pictureOf(
+        graph,
+        ordered.filter((stage) => members.has(stage)),
+        subject,
+      ),
+    )
     .filter((picture) => picture.labels.length > 0)
 }
 
@@ -24,7 +30,10 @@ function pictureOf(graph: Graph, stages: readonly Stage[], subject: Subject): Pi
   const boxes = new Map<Stage, number[]>()
   for (const stage of stages) {
     const own = labelsOf(stage, subject)
-    boxes.set(stage, own.map((_, index) => labels.length + index))
+    boxes.set(
+      stage,
+      own.map((_, index) => labels.length + index),
+    )
     labels.push(...own)
   }
   const arrows = stages.flatMap((stage) =>
@@ -53,5 +62,7 @@ export function commandText(stage: Stage): string | undefined {
 
 function feeds(out: string | undefined, stage: Stage): boolean {
   if (out === undefined) return false
-  return [...stage.deps, ...stage.params].some(({ path }) => path === out || path.startsWith(`${out}/`) || out.startsWith(`${path}/`))
+  return [...stage.deps, ...stage.params].some(
+    ({ path }) => path === out || path.startsWith(`${out}/`) || out.startsWith(`${path}/`),
+  )
 }

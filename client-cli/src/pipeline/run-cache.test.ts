@@ -58,7 +58,9 @@ describe('the key and value of a run', () => {
     expect(runEntryOf({ ...recorded, outs: [{ ...out, persist: true }] })).toBeUndefined()
     expect(runEntryOf({ ...recorded, outs: [{ ...out, cache: false }] })).toBeUndefined()
     expect(runEntryOf({ ...recorded, outs: [{ ...out, cache: false, metric: {} }] })).toBeDefined()
-    expect(runEntryOf({ ...recorded, deps: [{ path: 'd', def: 'd', recorded: { digest: digestOf('1', { legacy: true }) } }] })).toBeUndefined()
+    expect(
+      runEntryOf({ ...recorded, deps: [{ path: 'd', def: 'd', recorded: { digest: digestOf('1', { legacy: true }) } }] }),
+    ).toBeUndefined()
   })
 })
 

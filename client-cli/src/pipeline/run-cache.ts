@@ -35,7 +35,8 @@ interface RunRow extends Partial<Recorded> {
 export function runEntryOf(stage: Stage): RunEntry | undefined {
   if (stage.cmd === undefined || stage.alwaysChanged || stage.deps.length === 0 || stage.outs.length === 0) return undefined
   if (stage.deps.some((dep) => dep.source !== undefined || path.isAbsolute(dep.path) || !isToday(dep.recorded))) return undefined
-  if (stage.outs.some((out) => out.persist || (!out.cache && out.metric === undefined && out.plot === undefined))) return undefined
+  if (stage.outs.some((out) => out.persist || (!out.cache && out.metric === undefined && out.plot === undefined)))
+    return undefined
   if (stage.params.some((params) => params.recorded === undefined || namesSize(params.recorded))) return undefined
   return {
     cmd: stage.cmd,
@@ -64,7 +65,8 @@ const rowsOf = (entries: ReadonlyArray<{ def: string; recorded?: Recorded }>): R
 export const runKey = (entry: RunEntry): string => sha256({ ...hashed(entry), outs: entry.outs.map((out) => out.path) })
 
 /** 64 hex digits: what was read and what was made. */
-export const runValue = (entry: RunEntry): string => sha256({ ...hashed(entry), outs: entry.outs.map((out) => rowValue(out, false)) })
+export const runValue = (entry: RunEntry): string =>
+  sha256({ ...hashed(entry), outs: entry.outs.map((out) => rowValue(out, false)) })
 
 function hashed({ cmd, deps, params }: RunEntry): Record<string, YamlValue> {
   return {
@@ -87,10 +89,13 @@ function rowValue({ path: name, digest, size, nfiles, isexec }: RunRow, withSize
 const sha256 = (value: YamlValue): string => createHash('sha256').update(pythonJson(value)).digest('hex')
 
 /** As Python's `json.dumps(value, sort_keys=True)` writes it. */
-export function pythonJson(value: unknown): string {
+function pythonJson(value: unknown): string {
   if (value === null || typeof value === 'boolean') return String(value)
   if (typeof value === 'string') return asciiJson(value)
-  if (isNumber(value)) return numberText(value).replace(/^(-?)inf$/, '$1Infinity').replace('nan', 'NaN')
+  if (isNumber(value))
+    return numberText(value)
+      .replace(/^(-?)inf$/, '$1Infinity')
+      .replace('nan', 'NaN')
   if (Array.isArray(value)) return `[${value.map(pythonJson).join(', ')}]`
   const entries = [...(mappingOf(value) ?? [])].toSorted((a, b) => compareCodePoints(a[0], b[0]))
   return `{${entries.map(([key, entry]) => `${asciiJson(key)}: ${pythonJson(entry)}`).join(', ')}}`

@@ -42,7 +42,8 @@ function recordParams(workspace: Workspace, params: ParamsDep): ParamsDep {
   const values = currentParams(workspace, params)
   if (values === undefined) throw new CairnError('STAGE_FAILED', `dependency '${params.path}' does not exist`)
   const missing = missingParams(params, values)
-  if (missing.length > 0) throw new CairnError('STAGE_FAILED', `Parameters '${missing.join(', ')}' are missing from '${params.path}'.`)
+  if (missing.length > 0)
+    throw new CairnError('STAGE_FAILED', `Parameters '${missing.join(', ')}' are missing from '${params.path}'.`)
   return { ...params, recorded: Object.fromEntries(values) }
 }
 
@@ -138,7 +139,8 @@ export async function recordOuts(
     if (content.size === 0 && content.nfiles === undefined) report({ type: 'warning', text: `'${out.path}' is empty.` })
     const ignoreFile = out.cache ? addToGitIgnore(workspace.repo, out.path) : undefined
     if (ignoreFile !== undefined) touched.add(ignoreFile)
-    if (ignoreFile !== undefined && stage.kind === 'legacy') report({ type: 'result', text: `Adding '${out.path}' to '${ignoreFile}'.` })
+    if (ignoreFile !== undefined && stage.kind === 'legacy')
+      report({ type: 'result', text: `Adding '${out.path}' to '${ignoreFile}'.` })
     outs.push({ ...out, recorded: recordedOf(content) })
   }
   return withOwnRecord({ ...stage, outs })
@@ -182,7 +184,8 @@ export async function checkOutStage(workspace: Workspace, stage: Stage): Promise
   for (const out of stage.outs) {
     if (!out.recorded) continue
     const { digest, isexec } = out.recorded
-    if (stands(workspace, out) && !(await isSaved(workspace, out))) await workspace.save(out.path, { kind: 'stage', cache: true, relink: false })
+    if (stands(workspace, out) && !(await isSaved(workspace, out)))
+      await workspace.save(out.path, { kind: 'stage', cache: true, relink: false })
     // Git compares a file that it keeps by its stat, and people edit it: a copy, not a link into the cache.
     wanted.push({ path: out.path, digest, kind: out.cache ? 'stage' : 'data', ...(isexec && { isexec }) })
   }

@@ -4,7 +4,11 @@ import type { Out, Stage } from './stage.ts'
 /** A stage as a test needs it: paths in, everything else as in a 2019 file. */
 export function makeStage(
   address: string,
-  options: Omit<Partial<Stage>, 'deps' | 'outs'> & { deps?: readonly string[]; outs?: readonly (string | Partial<Out>)[]; digest?: Digest } = {},
+  options: Omit<Partial<Stage>, 'deps' | 'outs'> & {
+    deps?: readonly string[]
+    outs?: readonly (string | Partial<Out>)[]
+    digest?: Digest
+  } = {},
 ): Stage {
   const { deps = [], outs = [], digest, ...rest } = options
   const recorded = digest === undefined ? {} : { recorded: { digest } }
@@ -26,4 +30,5 @@ export function makeStage(
   }
 }
 
-export const digestOf = (digit: string, options: { tree?: boolean; legacy?: boolean } = {}): Digest => makeDigest(digit.repeat(32), options)
+export const digestOf = (digit: string, options: { tree?: boolean; legacy?: boolean } = {}): Digest =>
+  makeDigest(digit.repeat(32), options)

@@ -38,7 +38,11 @@ export interface StageTurn {
   settle(due: Due): Promise<void>
 }
 
-export function createStageTurn(running: Running, parts: { locks: PathLocks; words: StageWords }, options: TurnOptions): StageTurn {
+export function createStageTurn(
+  running: Running,
+  parts: { locks: PathLocks; words: StageWords },
+  options: TurnOptions,
+): StageTurn {
   const { workspace } = running
   const { locks, words } = parts
   const commit = options.commit ?? true
@@ -77,7 +81,9 @@ export function createStageTurn(running: Running, parts: { locks: PathLocks; wor
 
   return {
     async visit(stage, { force }) {
-      await locks.refuseBusy(pathsOf(stage))
+      const paths = pathsOf(stage)
+      // Looking at an out that somebody else reads disturbs nobody; only if it must be made anew is he in the way.
+      await locks.refuseBusy({ reads: [...paths.reads, ...paths.writes], writes: [] })
       const seen = await observe(workspace, stage)
       const changes = relevant(changesOf(stage, seen), options)
       const verdict = force ? forcedVerdict(stage) : decide(stage, changes, seen)
@@ -85,6 +91,7 @@ export function createStageTurn(running: Running, parts: { locks: PathLocks; wor
       else words.reasons(stage, changes)
       if (verdict === 'fresh') return { type: 'fresh' }
       if (options.dry) return foretell(words, stage, verdict)
+      await locks.refuseBusy(paths)
       if (verdict === 'commit') return commitOuts(stage, seen)
       if (verdict === 'checkout' && (await checkOutStage(workspace, stage))) {
         words.cached(stage)
@@ -119,7 +126,10 @@ const forcedVerdict = (stage: Stage): Exclude<Verdict, 'fresh'> => (stage.cmd ==
 
 function relevant(changes: readonly Change[], { allowMissing }: TurnOptions): readonly Change[] {
   if (!allowMissing) return changes
-  return changes.filter((change) => (change.kind !== 'dep' && change.kind !== 'out') || (change.state !== 'deleted' && change.state !== 'not in cache'))
+  return changes.filter(
+    (change) =>
+      (change.kind !== 'dep' && change.kind !== 'out') || (change.state !== 'deleted' && change.state !== 'not in cache'),
+  )
 }
 
 function refuseMissingSources(stage: Stage, seen: Seen): void {

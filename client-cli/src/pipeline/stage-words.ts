@@ -38,7 +38,8 @@ export function stageWords(report: Report, cwd: string): StageWords {
     },
     running(stage) {
       const lines = commandLines(stage)
-      if (stage.kind === 'legacy') result([`Reproducing '${name(stage)}'`, 'Running command:', ...lines.map((line) => `\t${line}`)].join('\n'))
+      if (stage.kind === 'legacy')
+        result([`Reproducing '${name(stage)}'`, 'Running command:', ...lines.map((line) => `\t${line}`)].join('\n'))
       else result([`Running stage '${name(stage)}':`, ...lines.map((line) => `> ${line}`)].join('\n'))
     },
     cached: (stage) => result(`Stage '${name(stage)}' is cached - skipping run, checking out outputs`),
@@ -62,7 +63,8 @@ export function stageWords(report: Report, cwd: string): StageWords {
 const label = (stage: Stage, name: string): string => (stage.kind === 'pipeline' ? `Stage '${name}'` : `'${name}'`)
 
 function reason(change: Change, name: string, cwd: string): string {
-  const state = (text: string) => (text === 'deleted' ? 'is missing' : text === 'not in cache' ? 'is not in the cache' : 'changed')
+  const state = (text: string) =>
+    text === 'deleted' ? 'is missing' : text === 'not in cache' ? 'is not in the cache' : 'changed'
   switch (change.kind) {
     case 'dep':
       return `Dependency '${relativeTo(cwd, change.path)}' of '${name}' ${state(change.state)}.`
@@ -84,7 +86,8 @@ export function runWords(report: Report, cwd: string): StageWords {
   return {
     ...stageWords(report, cwd),
     reasons: () => undefined,
-    running: (stage) => report({ type: 'result', text: ['Running command:', ...commandLines(stage).map((line) => `\t${line}`)].join('\n') }),
+    running: (stage) =>
+      report({ type: 'result', text: ['Running command:', ...commandLines(stage).map((line) => `\t${line}`)].join('\n') }),
     failure: (_stage, cause) => cause,
   }
 }

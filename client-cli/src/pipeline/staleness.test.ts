@@ -7,7 +7,11 @@ import { changesOf, decide, sameValue, type Seen } from './staleness.ts'
 const one = digestOf('1')
 const two = digestOf('2')
 
-const train = makeStage('train.dvc', { deps: ['data', 'train.py'], outs: ['model', { path: 'log.csv', cache: false }], digest: one })
+const train = makeStage('train.dvc', {
+  deps: ['data', 'train.py'],
+  outs: ['model', { path: 'log.csv', cache: false }],
+  digest: one,
+})
 const unchanged: Seen = {
   deps: new Map([
     ['data', one],
@@ -21,7 +25,8 @@ const unchanged: Seen = {
 }
 const verdictOf = (stage: Stage, seen: Seen) => decide(stage, changesOf(stage, seen), seen)
 const seeing = (part: Partial<Seen>): Seen => ({ ...unchanged, ...part })
-const outs = (...rows: Array<[string, Seen['outs'] extends ReadonlyMap<string, infer T> ? T : never]>) => seeing({ outs: new Map([...unchanged.outs, ...rows]) })
+const outs = (...rows: Array<[string, Seen['outs'] extends ReadonlyMap<string, infer T> ? T : never]>) =>
+  seeing({ outs: new Map([...unchanged.outs, ...rows]) })
 const deps = (...rows: Array<[string, typeof one | undefined]>) => seeing({ deps: new Map([...unchanged.deps, ...rows]) })
 
 describe('a stage', () => {
@@ -52,7 +57,9 @@ describe('a stage', () => {
 
   test('runs when an out is gone that no cache holds', () => {
     expect(verdictOf(train, outs(['log.csv', { digest: undefined, cached: false }]))).toBe('run')
-    expect(verdictOf(train, outs(['model', { digest: undefined, cached: true }], ['log.csv', { digest: two, cached: false }]))).toBe('run')
+    expect(
+      verdictOf(train, outs(['model', { digest: undefined, cached: true }], ['log.csv', { digest: two, cached: false }])),
+    ).toBe('run')
   })
 
   test('counts an out as not in the cache before anything else', () => {
@@ -66,7 +73,14 @@ describe('a stage', () => {
   })
 
   test('runs when its command differs from the locked one', () => {
-    const stage = makeStage('train', { kind: 'pipeline', cmd: 'make b', lockedCmd: 'make a', deps: ['data'], outs: ['model'], digest: one })
+    const stage = makeStage('train', {
+      kind: 'pipeline',
+      cmd: 'make b',
+      lockedCmd: 'make a',
+      deps: ['data'],
+      outs: ['model'],
+      digest: one,
+    })
     expect(changesOf(stage, unchanged)).toEqual([{ kind: 'command' }])
     expect(changesOf({ ...stage, cmd: ['a', 'b'], lockedCmd: ['a', 'b'] }, unchanged)).toEqual([])
   })
@@ -96,7 +110,11 @@ describe('a frozen stage', () => {
 
 describe('data without a command', () => {
   const data = makeStage('data.dvc', { kind: 'data', outs: ['data'], digest: one })
-  const at = (digest: typeof one | undefined, cached: boolean): Seen => ({ deps: new Map(), params: new Map(), outs: new Map([['data', { digest, cached }]]) })
+  const at = (digest: typeof one | undefined, cached: boolean): Seen => ({
+    deps: new Map(),
+    params: new Map(),
+    outs: new Map([['data', { digest, cached }]]),
+  })
 
   test('is committed when it changed and checked out when it is gone', () => {
     const { cmd: _, ...stage } = data
@@ -128,7 +146,17 @@ describe('params', () => {
     expect(at({ lr: 1 })).toEqual([{ kind: 'param', path: 'params.yaml', key: 'net', state: 'deleted' }])
     expect(at(undefined)).toEqual([{ kind: 'dep', path: 'params.yaml', state: 'deleted' }])
     const whole = { ...stage, params: [{ path: 'params.yaml', def: 'params.yaml', keys: [], recorded: { lr: 1 } }] }
-    const seen = seeing({ params: new Map([['params.yaml', new Map<string, unknown>([['lr', 1], ['depth', 3]])]]) })
+    const seen = seeing({
+      params: new Map([
+        [
+          'params.yaml',
+          new Map<string, unknown>([
+            ['lr', 1],
+            ['depth', 3],
+          ]),
+        ],
+      ]),
+    })
     expect(changesOf(whole, seen)).toEqual([{ kind: 'param', path: 'params.yaml', key: 'depth', state: 'new' }])
   })
 

@@ -32,7 +32,11 @@ export type Change =
 
 /** In the order in which they are told: deps, params, outs, the command. */
 export function changesOf(stage: Stage, seen: Seen): Change[] {
-  return [...(stage.frozen ? [] : [...depChanges(stage, seen), ...paramChanges(stage, seen)]), ...outChanges(stage, seen), ...ownChanges(stage, seen)]
+  return [
+    ...(stage.frozen ? [] : [...depChanges(stage, seen), ...paramChanges(stage, seen)]),
+    ...outChanges(stage, seen),
+    ...ownChanges(stage, seen),
+  ]
 }
 
 function depChanges(stage: Stage, seen: Seen): Change[] {
@@ -57,7 +61,11 @@ function paramChanges(stage: Stage, seen: Seen): Change[] {
   })
 }
 
-function paramState(key: string, values: ReadonlyMap<string, unknown>, recorded: Readonly<Record<string, unknown>>): State | undefined {
+function paramState(
+  key: string,
+  values: ReadonlyMap<string, unknown>,
+  recorded: Readonly<Record<string, unknown>>,
+): State | undefined {
   if (!values.has(key)) return 'deleted'
   if (!Object.hasOwn(recorded, key)) return 'new'
   return sameValue(values.get(key), recorded[key]) ? undefined : 'modified'
@@ -97,7 +105,8 @@ export type Verdict = 'fresh' | 'checkout' | 'commit' | 'run'
 export function decide(stage: Stage, changes: readonly Change[], seen: Seen): Verdict {
   const counting = changes.filter((change) => !stage.frozen || change.kind === 'out')
   if (counting.length === 0) return 'fresh'
-  if (counting.every((change) => change.kind === 'out' && change.state === 'deleted' && isRestorable(stage, change.path, seen))) return 'checkout'
+  if (counting.every((change) => change.kind === 'out' && change.state === 'deleted' && isRestorable(stage, change.path, seen)))
+    return 'checkout'
   return stage.cmd === undefined || stage.frozen ? 'commit' : 'run'
 }
 
@@ -108,18 +117,28 @@ function isRestorable(stage: Stage, path: string, seen: Seen): boolean {
 
 /** Equality of values from YAML, JSON and TOML: the int 1 equals the float 1.0, a mapping's order does not count. */
 export function sameValue(one: unknown, other: unknown): boolean {
-  if (isNumber(one) && isNumber(other)) return typeof one === 'bigint' && typeof other === 'bigint' ? one === other : Object.is(numberOf(one) + 0, numberOf(other) + 0)
+  if (isNumber(one) && isNumber(other))
+    return typeof one === 'bigint' && typeof other === 'bigint'
+      ? one === other
+      : Object.is(numberOf(one) + 0, numberOf(other) + 0)
   if (Array.isArray(one) || Array.isArray(other)) {
-    return Array.isArray(one) && Array.isArray(other) && one.length === other.length && one.every((value, index) => sameValue(value, other[index]))
+    return (
+      Array.isArray(one) &&
+      Array.isArray(other) &&
+      one.length === other.length &&
+      one.every((value, index) => sameValue(value, other[index]))
+    )
   }
   const [left, right] = [mappingOf(one), mappingOf(other)]
-  if (left && right) return left.size === right.size && [...left].every(([key, value]) => right.has(key) && sameValue(value, right.get(key)))
+  if (left && right)
+    return left.size === right.size && [...left].every(([key, value]) => right.has(key) && sameValue(value, right.get(key)))
   return Object.is(one, other)
 }
 
 /** A mapping's entries by the text of their keys; undefined for anything else. */
 export function mappingOf(value: unknown): Map<string, unknown> | undefined {
   if (value instanceof Map) return new Map([...(value as Map<unknown, unknown>)].map(([key, entry]) => [String(key), entry]))
-  if (typeof value !== 'object' || value === null || Array.isArray(value) || value instanceof Float || value instanceof Date) return undefined
+  if (typeof value !== 'object' || value === null || Array.isArray(value) || value instanceof Float || value instanceof Date)
+    return undefined
   return new Map(Object.entries(value))
 }

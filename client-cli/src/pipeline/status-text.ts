@@ -10,7 +10,10 @@ interface StatusRows {
 }
 
 /** Address to sections, for the stages that changed. Paths are relative to `cwd`, which is root-relative. */
-export function statusOf(rows: ReadonlyArray<{ stage: Stage; changes: readonly Change[] }>, cwd: string): Record<string, StatusSection[]> {
+export function statusOf(
+  rows: ReadonlyArray<{ stage: Stage; changes: readonly Change[] }>,
+  cwd: string,
+): Record<string, StatusSection[]> {
   const changed = rows.filter(({ changes }) => changes.length > 0)
   return Object.fromEntries(changed.map(({ stage, changes }) => [addressFrom(stage, cwd), sectionsOf(changes, cwd)]))
 }
@@ -50,6 +53,8 @@ export function statusText(status: Readonly<Record<string, readonly StatusSectio
 
 function rowLines(rows: StatusRows, indent: string): string[] {
   return Object.entries(rows).flatMap(([name, state]) =>
-    typeof state === 'string' ? [`${indent}${`${state}:`.padEnd(20)}${name}`] : [`${indent}${name}:`, ...rowLines(state, `${indent}\t`)],
+    typeof state === 'string'
+      ? [`${indent}${`${state}:`.padEnd(20)}${name}`]
+      : [`${indent}${name}:`, ...rowLines(state, `${indent}\t`)],
   )
 }
