@@ -21,7 +21,7 @@ interface Cursor {
   depth: number
 }
 
-const TOKEN = /-?(?:\d+(?:\.\d+)?(?:[eE][-+]?\d+)?|Infinity)|NaN|true|false|null|"(?:[^"\\\0-\x1f]|\\.)*"/y
+const TOKEN = /-?(?:(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][-+]?\d+)?|Infinity)|NaN|true|false|null|"(?:[^"\\\0-\x1f]|\\.)*"/y
 const CONSTANTS = new Map<string, unknown>([
   ['true', true],
   ['false', false],

@@ -1,8 +1,9 @@
-import { type Digest, isLegacy, isTree } from '@cairn/protocol/digest'
+import { type Digest, isLegacy, isTree, makeDigest } from '@cairn/protocol/digest'
 import { CairnError, isCode } from '@cairn/protocol/error'
 import { lstatSync, readdirSync, readlinkSync } from 'node:fs'
 import path from 'node:path'
 import { lstatOrNone } from '../cache/file-stat.ts'
+import { md5OfFile } from '../cache/md5.ts'
 import { absolutePath, type Desk } from './desk.ts'
 import { contentOfScan, hashUnknown, isSingle, recordScan, scanPath } from './digest-path.ts'
 import { absoluteOf, digestOf, EXECUTABLE, LINK, type Scan } from './scan.ts'
@@ -146,9 +147,14 @@ function compare(desk: Desk, plan: OutputPlan, target: readonly Placement[]): vo
 const missingOf = (desk: Desk, plan: OutputPlan): Digest[] =>
   [...new Set(plan.writes.map(({ digest }) => digest))].filter((digest) => !desk.cache.isSound(digest))
 
-/** A symlink's target keeps its bytes when the link goes. */
+/**
+ * A symlink's target keeps its bytes when the link goes. Bytes may be saved under the other kind of digest only: between a
+ * revision of DVC 0.x–2.x and one of today, the kind changes.
+ */
 function isSaved(desk: Desk, scan: Scan, row: number): boolean {
-  return ((scan.flags[row] ?? 0) & LINK) !== 0 || desk.cache.isSound(digestOf(scan, row))
+  if (((scan.flags[row] ?? 0) & LINK) !== 0 || desk.cache.isSound(digestOf(scan, row))) return true
+  const legacy = !scan.legacy
+  return desk.cache.isSound(makeDigest(md5OfFile(absoluteOf(scan, row), { legacy }), { legacy }))
 }
 
 function changeOf(plan: OutputPlan): OutputPlan['change'] {
