@@ -47,8 +47,8 @@ export const command: Command = {
         allowMissing: options['allowMissing'] === true,
         runCache: options['runCache'] !== false,
       })
-      conclude(session, done, options)
       hintToTrack(session.repo, session.touched, context)
+      conclude(session, done, options)
     }),
 }
 

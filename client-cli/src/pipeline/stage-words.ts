@@ -31,7 +31,10 @@ export function stageWords(report: Report, cwd: string): StageWords {
       else result(`${label(stage, name(stage))} didn't change, skipping`)
     },
     reasons(stage, changes) {
-      const lines = [...new Set(changes.map((change) => reason(change, name(stage), cwd)))]
+      const isFirst = stage.kind === 'pipeline' && stage.lockedCmd === undefined && changes.length > 0
+      const lines = isFirst
+        ? [`'${name(stage)}' was never run.`]
+        : [...new Set(changes.map((change) => reason(change, name(stage), cwd)))]
       if (stage.kind !== 'legacy') return lines.forEach((text) => report({ type: 'note', text }))
       for (const line of lines) result(line)
       if (lines.length > 0) result(`Stage '${name(stage)}' changed.`)
