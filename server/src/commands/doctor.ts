@@ -1,3 +1,4 @@
+import { Readable } from 'node:stream'
 import type { Parts } from '../wire.ts'
 
 const CHECK_MILLISECONDS = 10_000
@@ -27,7 +28,7 @@ async function tryPart(name: string, kind: string, attempt: () => Promise<void>)
 async function roundTrip({ stores }: Parts, signal: AbortSignal): Promise<void> {
   const key = `${PROBE}/${crypto.randomUUID()}`
   const sent = Buffer.from('cairn')
-  await stores.blobs.put(key, [sent] as unknown as AsyncIterable<Uint8Array>, { signal, size: sent.length })
+  await stores.blobs.put(key, Readable.from([sent]), { signal, size: sent.length })
   try {
     const received: Uint8Array[] = []
     for await (const chunk of await stores.blobs.get(key, { signal })) received.push(chunk as Uint8Array)
