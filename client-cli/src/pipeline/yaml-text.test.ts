@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
-import { float, Float, numberText } from './python-value.ts'
+import { type Float, float, numberText } from './python-value.ts'
 import { readYaml, valueOf } from './yaml-read.ts'
 import { writeYaml, type YamlValue } from './yaml-text.ts'
 
@@ -25,9 +25,71 @@ test('numbers are written as Python writes them, ints and floats apart', () => {
 })
 
 test('a text is quoted when it would be read as something else, and only then', () => {
-  const quoted = ['', 'true', 'TRUE', 'null', '~', '1', '012', '0o17', '0x1f', '1.0', '1e3', '1_000', '.5', '1.', '+1', '-.inf', '.nan', '2020-01-01', '=', '<<', '---', '#a', ', b', '[', '{x', '&a', '*a', '!t', '|', '>', '%', '@', '`', ' a', 'a ', '- x', '? x', 'a: b', 'a:', 'a #b', '123e45']
+  const quoted = [
+    '',
+    'true',
+    'TRUE',
+    'null',
+    '~',
+    '1',
+    '012',
+    '0o17',
+    '0x1f',
+    '1.0',
+    '1e3',
+    '1_000',
+    '.5',
+    '1.',
+    '+1',
+    '-.inf',
+    '.nan',
+    '2020-01-01',
+    '=',
+    '<<',
+    '---',
+    '#a',
+    ', b',
+    '[',
+    '{x',
+    '&a',
+    '*a',
+    '!t',
+    '|',
+    '>',
+    '%',
+    '@',
+    '`',
+    ' a',
+    'a ',
+    '- x',
+    '? x',
+    'a: b',
+    'a:',
+    'a #b',
+    '123e45',
+  ]
   for (const text of quoted) expect(writeYaml([text])).toBe(`- '${text}'\n`)
-  const plain = ['yes', 'no', 'on', 'off', 'y', 'n', '12:30', '1:2:3', '-x', 'a#b', 'x]', 'a:b', "it's", 'ünï', '😀', 'a, b', 'nul', '1.2.3', '0d']
+  const plain = [
+    'yes',
+    'no',
+    'on',
+    'off',
+    'y',
+    'n',
+    '12:30',
+    '1:2:3',
+    '-x',
+    'a#b',
+    'x]',
+    'a:b',
+    "it's",
+    'ünï',
+    '😀',
+    'a, b',
+    'nul',
+    '1.2.3',
+    '0d',
+  ]
   for (const text of plain) expect(writeYaml([text])).toBe(`- ${text}\n`)
   expect(writeYaml(["it's: x", 'tab\there', 'two\nlines'])).toBe('- "it\'s: x"\n- "tab\\there"\n- "two\\nlines"\n')
 })
@@ -59,7 +121,9 @@ const scalar = fc.oneof(
   fc.integer(),
   fc.double({ noNaN: true }).map(float),
 )
-const key = fc.string({ unit: fc.constantFrom(...`ab: -#'"\\,[]{}&*!|>%@?~=_/$1.e0\t`), maxLength: 40 }).filter((text) => text !== '<<')
+const key = fc
+  .string({ unit: fc.constantFrom(...`ab: -#'"\\,[]{}&*!|>%@?~=_/$1.e0\t`), maxLength: 40 })
+  .filter((text) => text !== '<<')
 const { tree } = fc.letrec<{ tree: YamlValue }>((tie) => ({
   tree: fc.oneof(
     { maxDepth: 4 },
