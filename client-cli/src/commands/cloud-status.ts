@@ -1,7 +1,7 @@
 import type { Context, Options } from '../command.ts'
 import { formatJson } from '../report/json.ts'
 import { cloudStatus, describeCloudStatus } from '../transfer/cloud-status.ts'
-import { selectOutputs } from '../transfer/expand.ts'
+import { selectOutputs } from './select-outputs.ts'
 import { withStages } from './session.ts'
 import { byRemote, chosenRemote, openCache, selectionOf, transferOptions, withRemote } from './transfer.ts'
 

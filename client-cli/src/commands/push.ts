@@ -1,6 +1,6 @@
 import type { Command, Context, Options } from '../command.ts'
 import type { Repo } from '../repo/repo.ts'
-import { selectOutputs } from '../transfer/expand.ts'
+import { selectOutputs } from './select-outputs.ts'
 import { type Left, summarize } from '../transfer/outcome.ts'
 import { pushOutputs } from '../transfer/push.ts'
 import { withStages } from './session.ts'
