@@ -103,16 +103,17 @@ async function runWorker(script: string, jobs: readonly SizedJob[], batches: num
 
 function ask(worker: Worker, jobs: HashJob[], signal: AbortSignal): Promise<HashAnswer[]> {
   return new Promise((resolve, reject) => {
-    const onAbort = () => reject(signal.reason)
+    const onAbort = () => settle(() => reject(signal.reason))
+    const onMessage = (answers: HashAnswer[]) => settle(() => resolve(answers))
+    const onError = (error: Error) => settle(() => reject(error))
+    const onExit = (code: number) => settle(() => reject(new Error(`the hash worker ended with ${code}`)))
     const settle = (finish: () => void) => {
       signal.removeEventListener('abort', onAbort)
-      worker.removeAllListeners()
+      worker.off('message', onMessage).off('error', onError).off('exit', onExit)
       finish()
     }
     signal.addEventListener('abort', onAbort, { once: true })
-    worker.once('message', (answers: HashAnswer[]) => settle(() => resolve(answers)))
-    worker.once('error', (error) => settle(() => reject(error)))
-    worker.once('exit', (code) => settle(() => reject(new Error(`the hash worker ended with ${code}`))))
+    worker.on('message', onMessage).on('error', onError).on('exit', onExit)
     worker.postMessage(jobs)
   })
 }
