@@ -39,7 +39,18 @@ async function init(): Promise<void> {
 
 test('what dvc add and import write is written the same, byte for byte', async () => {
   await init()
-  const names = ['plain.txt', 'a b.txt', '- dash', "it's: x", 'ünï', '1', 'null', '#x', `${'long name '.repeat(12)}end`, 'q"uote: x']
+  const names = [
+    'plain.txt',
+    'a b.txt',
+    '- dash',
+    "it's: x",
+    'ünï',
+    '1',
+    'null',
+    '#x',
+    `${'long name '.repeat(12)}end`,
+    'q"uote: x',
+  ]
   for (const name of names) write(name, `${name}\n`)
   write('run.sh', '#!/bin/sh\n', 0o755)
   write('folder/one', '1\n')
@@ -62,7 +73,10 @@ test('what dvc add and import write is written the same, byte for byte', async (
 
 test('what dvc stage add and dvc repro write is written the same, byte for byte', async () => {
   await init()
-  write('params.yaml', 'lr: 0.001\none: 1.0\nbig: 1e16\nsmall: 1.0e-7\nint: 12345678901234567890\ntext: "no"\nquoted: "1"\nnone:\nlist: [1, 2.0, {a: true}]\nnested:\n  b: 1\n  a: {c: [], d: {}}\n  long: this is a long text that goes on and on and on until it is far beyond the margin of the file\n')
+  write(
+    'params.yaml',
+    'lr: 0.001\none: 1.0\nbig: 1e16\nsmall: 1.0e-7\nint: 12345678901234567890\ntext: "no"\nquoted: "1"\nnone:\nlist: [1, 2.0, {a: true}]\nnested:\n  b: 1\n  a: {c: [], d: {}}\n  long: this is a long text that goes on and on and on until it is far beyond the margin of the file\n',
+  )
   write('other.json', '{"a": {"b": 3}, "f": 2.50}')
   write('whole.toml', 'x = 1\ny = [1.5, 2.0]\n')
   write('src/x', 'x\n')
@@ -70,8 +84,50 @@ test('what dvc stage add and dvc repro write is written the same, byte for byte'
   mkdirSync(file('work'))
   const params = ['-p', 'lr,one,big,small,int,text,quoted,none,list,nested', '-p', 'other.json:a.b,f', '-p', 'whole.toml:']
   const make = `mkdir -p out && cp in.txt out/data && for f in nc.txt keep.txt keepnc.txt; do echo $f > $f; done; echo '{"acc": 0.5}' > m.json && cp m.json mnc.json && printf 'x,y\\n1,2\\n' > pl.csv && chmod +x nc.txt`
-  await dvc('stage', 'add', '-q', '-n', 'prep', '-d', 'src', '-d', 'in.txt', ...params, '-o', 'out/data', '-O', 'nc.txt', '--outs-persist', 'keep.txt', '--outs-persist-no-cache', 'keepnc.txt', '-m', 'm.json', '-M', 'mnc.json', '--plots', 'pl.csv', '--desc', 'some desc: with colon', '--always-changed', make)
-  await dvc('stage', 'add', '-q', '-n', 'ünï-1', '-w', 'work', '-d', '../out/data', '-o', 'y', `cp ../out/data y # ${'words and more words '.repeat(8)}`)
+  await dvc(
+    'stage',
+    'add',
+    '-q',
+    '-n',
+    'prep',
+    '-d',
+    'src',
+    '-d',
+    'in.txt',
+    ...params,
+    '-o',
+    'out/data',
+    '-O',
+    'nc.txt',
+    '--outs-persist',
+    'keep.txt',
+    '--outs-persist-no-cache',
+    'keepnc.txt',
+    '-m',
+    'm.json',
+    '-M',
+    'mnc.json',
+    '--plots',
+    'pl.csv',
+    '--desc',
+    'some desc: with colon',
+    '--always-changed',
+    make,
+  )
+  await dvc(
+    'stage',
+    'add',
+    '-q',
+    '-n',
+    'ünï-1',
+    '-w',
+    'work',
+    '-d',
+    '../out/data',
+    '-o',
+    'y',
+    `cp ../out/data y # ${'words and more words '.repeat(8)}`,
+  )
   await dvc('repro', '-q')
   const text = read('dvc.yaml')
   const lock = read('dvc.lock')
@@ -85,8 +141,13 @@ test('what dvc stage add and dvc repro write is written the same, byte for byte'
 })
 
 const scalar = fc.oneof(
-  fc.string({ unit: fc.constantFrom(...`ab01 -:#'"\\.,[]{}&*!|>%@?~=_/$\n\t`, 'é', '  ', 'word ', '--epochs ', '😀', 'null', '1e5'), maxLength: 120 }),
-  fc.array(fc.string({ unit: fc.constantFrom('a', 'b', '-'), minLength: 1, maxLength: 30 }), { maxLength: 20 }).map((words) => words.join(' ')),
+  fc.string({
+    unit: fc.constantFrom(...`ab01 -:#'"\\.,[]{}&*!|>%@?~=_/$\n\t`, 'é', '  ', 'word ', '--epochs ', '😀', 'null', '1e5'),
+    maxLength: 120,
+  }),
+  fc
+    .array(fc.string({ unit: fc.constantFrom('a', 'b', '-'), minLength: 1, maxLength: 30 }), { maxLength: 20 })
+    .map((words) => words.join(' ')),
   fc.boolean(),
   fc.constant(null),
   fc.integer(),
@@ -128,7 +189,10 @@ json.dump(texts, sys.stdout)
 `
 
 test('any value is written as the YAML writer of dvc writes it', async () => {
-  const values = fc.sample(fc.tuple(key, tree).map(([name, value]) => new Map([[name, value]])), 1500)
+  const values = fc.sample(
+    fc.tuple(key, tree).map(([name, value]) => new Map([[name, value]])),
+    1500,
+  )
   const python = path.join(path.dirname(realParts().dvc), 'python')
   const done = await run(python, ['-c', EMIT], { cwd: station.dir, input: JSON.stringify(values.map(tagged)) })
   const texts = JSON.parse(done.stdout) as string[]
@@ -149,7 +213,10 @@ test('a comment survives an add, and dvc reads what we wrote', async () => {
 
 test('metrics are shown as dvc shows them', async () => {
   await init()
-  write('dvc.yaml', 'metrics:\n- s.json\nstages:\n  a:\n    cmd: echo 1\n    metrics:\n    - y.yaml:\n        cache: false\n    - m.json:\n        cache: false\n')
+  write(
+    'dvc.yaml',
+    'metrics:\n- s.json\nstages:\n  a:\n    cmd: echo 1\n    metrics:\n    - y.yaml:\n        cache: false\n    - m.json:\n        cache: false\n',
+  )
   write('m.json', '{"z": 1, "acc": 0.923456789, "n": {"loss": 1, "l": [1, 2], "s": "txt", "nul": null, "b": true}, "nan": NaN}')
   write('y.yaml', 'acc: 1.0\nbig: 12345678.123456\n')
   write('s.json', '0.5')
@@ -165,8 +232,18 @@ test('metrics are shown as dvc shows them', async () => {
     if (state === 'dirty') write('m.json', '{"acc": 0.5}')
     if (state === 'missing') rmSync(file('m.json'))
     for (const call of argLists) {
-      const [theirs, ours] = await Promise.all([realParts().dvc, CAIRN].map((client) => run(client, ['metrics', 'show', ...call], { cwd: station.dir, env: station.env })))
-      expect([state, call, ours?.code, ours?.stdout, ours?.stderr]).toEqual([state, call, theirs?.code, theirs?.stdout, theirs?.stderr])
+      const [theirs, ours] = await Promise.all(
+        [realParts().dvc, CAIRN].map((client) =>
+          run(client, ['metrics', 'show', ...call], { cwd: station.dir, env: station.env }),
+        ),
+      )
+      expect([state, call, ours?.code, ours?.stdout, ours?.stderr]).toEqual([
+        state,
+        call,
+        theirs?.code,
+        theirs?.stdout,
+        theirs?.stderr,
+      ])
     }
   }
 })

@@ -56,7 +56,9 @@ describe('a repository as DVC 0.30 left it', () => {
     station.git('add', '-A')
     station.git('commit', '-qam', 'cached metric')
     station.git('tag', '0.4')
-    expect((await station.cairn('metrics', 'show', '-T')).stdout).toContain(`0.4:\n\tmodel/metrics.json: [${legacy.tags[2]?.accuracy}]\n`)
+    expect((await station.cairn('metrics', 'show', '-T')).stdout).toContain(
+      `0.4:\n\tmodel/metrics.json: [${legacy.tags[2]?.accuracy}]\n`,
+    )
     rmSync(file('.dvc/cache'), { recursive: true })
     const done = await station.cairn('metrics', 'show', '-T')
     expect(done.stdout).not.toContain('0.4:')
@@ -93,7 +95,11 @@ describe('a repository as DVC 0.30 left it', () => {
     await station.cairn('metrics', 'add', 'model/metrics.json', '-t', 'json', '-x', 'acc')
     expect(read('evaluate.dvc')).toBe(before)
     expect((await station.cairn('status')).stdout).toBe('Data and pipelines are up to date.\n')
-    for (const args of [['metrics', 'add', 'nope'], ['metrics', 'modify', 'data', '-t', 'json'], ['metrics', 'remove', 'data']]) {
+    for (const args of [
+      ['metrics', 'add', 'nope'],
+      ['metrics', 'modify', 'data', '-t', 'json'],
+      ['metrics', 'remove', 'data'],
+    ]) {
       const done = await station.tryCairn(...args)
       expect(done.code).toBe(1)
       expect(done.stderr).toMatch(/^ERROR: '(nope|data)' is not/)
@@ -174,7 +180,11 @@ describe('migrate', () => {
     const done = { yaml: read('dvc.yaml'), lock: read('dvc.lock') }
     const restore = (...files: string[]) => station.git('checkout', '-q', '--', ...files)
     // The states that a kill leaves: the lock alone; both files and no old one gone; some old ones gone.
-    const states = [() => unlinkSync(file('dvc.yaml')), () => undefined, () => legacy.stageFiles.slice(1).forEach((name) => rmSync(file(name)))]
+    const states = [
+      () => unlinkSync(file('dvc.yaml')),
+      () => undefined,
+      () => legacy.stageFiles.slice(1).forEach((name) => rmSync(file(name))),
+    ]
     for (const kill of states) {
       restore(...legacy.stageFiles)
       kill()
@@ -191,7 +201,10 @@ describe('migrate', () => {
     await station.cairn('add', 'sub/raw.txt')
     const md5 = /md5: ([0-9a-f]{32})/.exec(read('sub/raw.txt.dvc'))?.[1] ?? ''
     // The raw and the legacy digest of a text with LF are the same digits.
-    writeFileSync(file('sub/raw.txt.dvc'), `md5: 0123456789abcdef0123456789abcdef\nouts:\n- cache: true\n  md5: ${md5}\n  metric: false\n  path: raw.txt\nwdir: .\n`)
+    writeFileSync(
+      file('sub/raw.txt.dvc'),
+      `md5: 0123456789abcdef0123456789abcdef\nouts:\n- cache: true\n  md5: ${md5}\n  metric: false\n  path: raw.txt\nwdir: .\n`,
+    )
     writeFileSync(file('sub/Dvcfile'), `cmd: cat raw.txt\ndeps:\n- path: raw.txt\nwdir: .\n`)
     await station.cairn('migrate')
     expect(read('sub/raw.txt.dvc')).toBe(`outs:\n- md5: ${md5}\n  size: 4\n  hash: md5\n  path: raw.txt\n`)

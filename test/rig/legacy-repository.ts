@@ -1,6 +1,16 @@
 import { execFileSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
-import { appendFileSync, existsSync, linkSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import {
+  appendFileSync,
+  existsSync,
+  linkSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs'
 import path from 'node:path'
 import { folderDigest, type Workstation } from './project.ts'
 
@@ -65,7 +75,8 @@ export function writeLegacyRepository(station: Workstation): LegacyRepository {
   const { dir } = station
   execFileSync('git', ['init', '-q', '-b', 'master', dir])
   initDvc(dir)
-  for (const [file, text] of Object.entries({ 'code/load.py': LOAD, 'code/train.sh': TRAIN, 'code/evaluate.py': EVALUATE })) write(dir, file, text)
+  for (const [file, text] of Object.entries({ 'code/load.py': LOAD, 'code/train.sh': TRAIN, 'code/evaluate.py': EVALUATE }))
+    write(dir, file, text)
   mkdirSync(path.join(dir, 'model'))
   const tags = [4, 7, 12].map((count, index) => {
     write(dir, 'config/load.json', JSON.stringify({ count }))
@@ -141,7 +152,9 @@ function ignore(dir: string, file: string): void {
 }
 
 function digestOf(dir: string, file: string): string {
-  return statSync(path.join(dir, file)).isDirectory() ? `${md5(listing(dir, file))}.dir` : legacyMd5(readFileSync(path.join(dir, file)))
+  return statSync(path.join(dir, file)).isDirectory()
+    ? `${md5(listing(dir, file))}.dir`
+    : legacyMd5(readFileSync(path.join(dir, file)))
 }
 
 function filesBelow(folder: string): string[] {
@@ -151,7 +164,9 @@ function filesBelow(folder: string): string[] {
 }
 
 function listing(dir: string, folder: string): string {
-  const rows = filesBelow(path.join(dir, folder)).map((name) => `{"md5": "${legacyMd5(readFileSync(path.join(dir, folder, name)))}", "relpath": "${name}"}`)
+  const rows = filesBelow(path.join(dir, folder)).map(
+    (name) => `{"md5": "${legacyMd5(readFileSync(path.join(dir, folder, name)))}", "relpath": "${name}"}`,
+  )
   return `[${rows.join(', ')}]`
 }
 
@@ -159,7 +174,8 @@ function saveToCache(dir: string, file: string): void {
   const location = path.join(dir, file)
   if (!statSync(location).isDirectory()) return moveToCache(dir, location, legacyMd5(readFileSync(location)))
   const text = listing(dir, file)
-  for (const name of filesBelow(location)) moveToCache(dir, path.join(location, name), legacyMd5(readFileSync(path.join(location, name))))
+  for (const name of filesBelow(location))
+    moveToCache(dir, path.join(location, name), legacyMd5(readFileSync(path.join(location, name))))
   const tree = objectPath(dir, `${md5(text)}.dir`)
   if (!existsSync(tree)) writeFileSync(tree, text)
 }

@@ -40,7 +40,10 @@ export function specOf(options: Readonly<Record<string, unknown>>): MetricSpec {
   const { type, xpath } = options
   const known = METRIC_TYPES.find((each) => each === String(type).toLowerCase())
   if (type !== undefined && known === undefined) {
-    throw new CairnError('USAGE', `argument -t/--type: invalid choice: '${String(type)}' (choose from ${METRIC_TYPES.join(', ')})`)
+    throw new CairnError(
+      'USAGE',
+      `argument -t/--type: invalid choice: '${String(type)}' (choose from ${METRIC_TYPES.join(', ')})`,
+    )
   }
   return { ...(known && { type: known }), ...(typeof xpath === 'string' && xpath !== '' && { xpath }) }
 }

@@ -14,10 +14,14 @@ export const command: Command = {
   examples: ['cairn metrics modify model/metrics.json --type json --xpath acc'],
   async run(context, [target = ''], options) {
     const spec = specOf(options)
-    if (spec.type === undefined && spec.xpath === undefined) throw new CairnError('USAGE', 'one of the arguments -t/--type -x/--xpath is required')
+    if (spec.type === undefined && spec.xpath === undefined)
+      throw new CairnError('USAGE', 'one of the arguments -t/--type -x/--xpath is required')
     await editMetric(context, target, (out, stage) => {
       refuseTypeInPipeline(stage, spec)
-      if (!out.metric) throw new CairnError('COMMAND_FAILED', `'${target}' is not a metric`, { hint: `make it one: cairn metrics add ${target}` })
+      if (!out.metric)
+        throw new CairnError('COMMAND_FAILED', `'${target}' is not a metric`, {
+          hint: `make it one: cairn metrics add ${target}`,
+        })
       return { ...out, metric: { ...out.metric, ...spec } }
     })
   },

@@ -43,7 +43,12 @@ export const command: Command = {
   },
 }
 
-async function collectRevisions(repo: Repo, context: Context, targets: readonly string[], options: Options): Promise<RevisionMetrics[]> {
+async function collectRevisions(
+  repo: Repo,
+  context: Context,
+  targets: readonly string[],
+  options: Options,
+): Promise<RevisionMetrics[]> {
   const cache = openObjectCache(repo.cacheDir, { tmpDir: repo.tmpDir })
   try {
     const paths = targets.map((target) => rootRelative(repo, context.cwd, target))
@@ -70,15 +75,26 @@ function overrideOf(options: Options): MetricSpec | undefined {
   const { type, xpath } = options
   const known = METRIC_TYPES.find((each) => each === String(type).toLowerCase())
   if (type !== undefined && known === undefined) {
-    throw new CairnError('USAGE', `argument -t/--type: invalid choice: '${String(type)}' (choose from ${METRIC_TYPES.join(', ')})`)
+    throw new CairnError(
+      'USAGE',
+      `argument -t/--type: invalid choice: '${String(type)}' (choose from ${METRIC_TYPES.join(', ')})`,
+    )
   }
   if (known === undefined && xpath === undefined) return undefined
   return { ...(known && { type: known }), ...(typeof xpath === 'string' && { xpath }) }
 }
 
 /** The shape of 2019: a tab, the file, its values; with several revisions a heading each. */
-function showValues(repo: Repo, context: Context, revisions: readonly RevisionMetrics[], override: MetricSpec | undefined): number | void {
-  const blocks = revisions.map((revision) => ({ rev: revision.rev, lines: revision.files.flatMap((file) => valueLine(repo, context, revision.rev, file, override)) }))
+function showValues(
+  repo: Repo,
+  context: Context,
+  revisions: readonly RevisionMetrics[],
+  override: MetricSpec | undefined,
+): number | void {
+  const blocks = revisions.map((revision) => ({
+    rev: revision.rev,
+    lines: revision.files.flatMap((file) => valueLine(repo, context, revision.rev, file, override)),
+  }))
   const [workspace, ...others] = blocks
   const branch = repo.git?.branch()
   const current = others.find((block) => block.rev === branch)
@@ -95,7 +111,11 @@ function showValues(repo: Repo, context: Context, revisions: readonly RevisionMe
 
 function valueLine(repo: Repo, context: Context, rev: string, file: MetricFile, override: MetricSpec | undefined): string[] {
   const shown = fromCwd(repo, context.cwd, file.path)
-  if (file.text === undefined) return warn(context, `${shown}: ${file.missing ?? 'missing'}${rev === 'workspace' ? '' : `; get it with 'cairn fetch -a -T'`}`)
+  if (file.text === undefined)
+    return warn(
+      context,
+      `${shown}: ${file.missing ?? 'missing'}${rev === 'workspace' ? '' : `; get it with 'cairn fetch -a -T'`}`,
+    )
   const spec = { ...file.spec, ...override }
   // An xpath alone means JSON where nothing else was said.
   if (spec.xpath !== undefined && spec.type === undefined) spec.type = 'json'
@@ -115,7 +135,8 @@ function warn(context: Context, text: string): string[] {
   return []
 }
 
-const fromCwd = (repo: Repo, cwd: string, file: string): string => path.relative(cwd, path.join(repo.root, file)).split(path.sep).join('/')
+const fromCwd = (repo: Repo, cwd: string, file: string): string =>
+  path.relative(cwd, path.join(repo.root, file)).split(path.sep).join('/')
 
 /** The shape of today: a table, or JSON. Several names of one commit share its rows. */
 function showTable(repo: Repo, context: Context, revisions: readonly RevisionMetrics[], options: Options): void {
@@ -123,17 +144,27 @@ function showTable(repo: Repo, context: Context, revisions: readonly RevisionMet
   const grouped = groupByCommit(repo, others)
   const branch = repo.git?.branch()
   const current = options['allBranches'] === true ? grouped.find(({ rev }) => rev.split(',').includes(branch ?? '')) : undefined
-  const hidden = current && workspace && jsonText(metricsJson([{ ...workspace, rev: '' }])) === jsonText(metricsJson([{ ...current, rev: '' }]))
-  const shown = [...(workspace && !hidden ? [others.length > 0 || revisions.length > 1 ? workspace : { ...workspace, rev: '' }] : []), ...grouped]
-  const broken = shown.filter(({ files }) => [...files.values()].some((content) => 'error' in content)).map(({ rev }) => `'${rev}'`)
+  const hidden =
+    current &&
+    workspace &&
+    jsonText(metricsJson([{ ...workspace, rev: '' }])) === jsonText(metricsJson([{ ...current, rev: '' }]))
+  const shown = [
+    ...(workspace && !hidden ? [others.length > 0 || revisions.length > 1 ? workspace : { ...workspace, rev: '' }] : []),
+    ...grouped,
+  ]
+  const broken = shown
+    .filter(({ files }) => [...files.values()].some((content) => 'error' in content))
+    .map(({ rev }) => `'${rev}'`)
   if (options['json'] === true) context.report({ type: 'output', text: jsonText(metricsJson(shown)) })
   else {
     const precision = options['precision'] === undefined ? 5 : Number(options['precision'])
-    if (!Number.isInteger(precision) || precision < 0 || precision > 50) throw new CairnError('USAGE', 'argument --precision: expected a number of digits, 0 to 50')
+    if (!Number.isInteger(precision) || precision < 0 || precision > 50)
+      throw new CairnError('USAGE', 'argument --precision: expected a number of digits, 0 to 50')
     const text = metricsTable(shown, { revisions: revisions.length > 1, precision, markdown: options['md'] === true })
     if (text !== '') context.report({ type: 'output', text })
   }
-  if (broken.length > 0) context.report({ type: 'note', text: `DVC failed to load some metrics for following revisions: ${broken.join(', ')}.` })
+  if (broken.length > 0)
+    context.report({ type: 'note', text: `DVC failed to load some metrics for following revisions: ${broken.join(', ')}.` })
 }
 
 function contentOf(repo: Repo, cwd: string, { rev, files }: RevisionMetrics): MetricsOf {
@@ -146,7 +177,8 @@ function readContent(repo: Repo, cwd: string, file: MetricFile): MetricContent {
     return { error: { type: 'FileNotFoundError', msg } }
   }
   try {
-    if (file.spec?.type !== undefined && file.spec.xpath !== undefined) return { data: metricValues(file.text, file.spec, file.path) }
+    if (file.spec?.type !== undefined && file.spec.xpath !== undefined)
+      return { data: metricValues(file.text, file.spec, file.path) }
     return { data: shownValues(parseMetric(file.text, file.path)) ?? new Map() }
   } catch (error) {
     if (error instanceof CairnError) return { error: { type: 'MetricsLoadError', msg: error.message } }

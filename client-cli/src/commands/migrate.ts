@@ -32,8 +32,14 @@ function reportMissing({ missing }: Migration, { report }: Context): number {
   for (const { stage, path, digest } of missing) {
     report({ type: 'warning', text: `'${path}' of '${stage}' (${md5Of(digest)}) is neither in the workspace nor in the cache` })
   }
-  report({ type: 'note', text: `ERROR: nothing was migrated: ${missing.length} ${missing.length === 1 ? 'entry' : 'entries'} cannot be hashed anew` })
-  report({ type: 'note', text: `Get what is missing with 'cairn fetch' or 'git checkout', or run the stage again with 'cairn repro'.` })
+  report({
+    type: 'note',
+    text: `ERROR: nothing was migrated: ${missing.length} ${missing.length === 1 ? 'entry' : 'entries'} cannot be hashed anew`,
+  })
+  report({
+    type: 'note',
+    text: `Get what is missing with 'cairn fetch' or 'git checkout', or run the stage again with 'cairn repro'.`,
+  })
   return 1
 }
 

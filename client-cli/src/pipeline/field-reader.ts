@@ -25,7 +25,10 @@ export interface FieldReader {
 export function readFields(file: string): FieldReader {
   const fail = (what: string, { node, trail }: Field): CairnError => {
     const where = trail.length > 0 ? `, in ${trail.join(' -> ')}` : ''
-    return new CairnError('STAGE_FILE_INVALID', `${display(file)} validation failed: ${what}${where}, line ${node.line}, column ${node.column}`)
+    return new CairnError(
+      'STAGE_FILE_INVALID',
+      `${display(file)} validation failed: ${what}${where}, line ${node.line}, column ${node.column}`,
+    )
   }
   return {
     file,
@@ -56,7 +59,12 @@ export function readFields(file: string): FieldReader {
     },
     count(field) {
       if (field === undefined || isNull(field)) return undefined
-      if (field.node.kind !== 'scalar' || typeof field.node.value !== 'number' || !Number.isInteger(field.node.value) || field.node.value < 0) {
+      if (
+        field.node.kind !== 'scalar' ||
+        typeof field.node.value !== 'number' ||
+        !Number.isInteger(field.node.value) ||
+        field.node.value < 0
+      ) {
         throw fail('expected int', field)
       }
       return field.node.value

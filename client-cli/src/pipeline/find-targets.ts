@@ -24,8 +24,16 @@ export interface FindOptions {
  * `cwd` is root-relative; '' is the root.
  * @throws CairnError FAILED in dvc's words when a target stands for nothing
  */
-export function findTargets(stages: readonly Stage[], targets: readonly string[], cwd: string, options: FindOptions = {}): Target[] {
-  const found = targets.length === 0 ? stages.map((stage) => ({ stage })) : targets.flatMap((target) => findTarget(stages, target, cwd, options))
+export function findTargets(
+  stages: readonly Stage[],
+  targets: readonly string[],
+  cwd: string,
+  options: FindOptions = {},
+): Target[] {
+  const found =
+    targets.length === 0
+      ? stages.map((stage) => ({ stage }))
+      : targets.flatMap((target) => findTarget(stages, target, cwd, options))
   return unique(options.withDeps ? found.flatMap((target) => [...dependenciesOf(stages, target.stage), target]) : found)
 }
 
@@ -46,7 +54,8 @@ function findTarget(stages: readonly Stage[], target: string, cwd: string, optio
   throw unknownTarget(stages, target, pipelineFile)
 }
 
-const isStageFile = (location: string): boolean => location.endsWith('.dvc') || ['dvc.yaml', 'Dvcfile'].includes(path.basename(location))
+const isStageFile = (location: string): boolean =>
+  location.endsWith('.dvc') || ['dvc.yaml', 'Dvcfile'].includes(path.basename(location))
 
 const climbsOut = (cwd: string, target: string): boolean => isExternal(path.normalize(path.join(cwd, target)))
 
@@ -68,7 +77,9 @@ function byAddress(stages: readonly Stage[], target: string, cwd: string): Targe
   const place = target.slice(0, cut)
   const name = target.slice(cut + 1)
   if (path.basename(place) === 'dvc.lock') {
-    throw new CairnError('FAILED', `'${target}' does not exist`, { hint: `Did you mean: '${place.replace(/lock$/, 'yaml')}:${name}'?` })
+    throw new CairnError('FAILED', `'${target}' does not exist`, {
+      hint: `Did you mean: '${place.replace(/lock$/, 'yaml')}:${name}'?`,
+    })
   }
   const file = place === '' || path.basename(place) === 'dvc.yaml' ? place || 'dvc.yaml' : path.join(place, 'dvc.yaml')
   const location = path.join('/', cwd, file).slice(1)
@@ -88,13 +99,18 @@ function byOutput(stages: readonly Stage[], location: string | undefined): Targe
 }
 
 function unknownTarget(stages: readonly Stage[], target: string, pipelineFile: string): CairnError {
-  const why = stages.some((stage) => stage.file === pipelineFile) ? `Stage '${target}' not found inside 'dvc.yaml' file` : `'dvc.yaml' does not exist`
+  const why = stages.some((stage) => stage.file === pipelineFile)
+    ? `Stage '${target}' not found inside 'dvc.yaml' file`
+    : `'dvc.yaml' does not exist`
   return new CairnError('FAILED', `'${target}' does not exist as an output or a stage name in 'dvc.yaml': ${why}`)
 }
 
 /** The stages that a stage depends on, however far, each after its own dependencies. */
 function dependenciesOf(stages: readonly Stage[], stage: Stage, seen = new Set<Stage>([stage])): Target[] {
-  const before = stages.filter((other) => !seen.has(other) && other.outs.some((out) => stage.deps.some((dep) => !dep.source?.repo && overlaps(dep.path, out.path))))
+  const before = stages.filter(
+    (other) =>
+      !seen.has(other) && other.outs.some((out) => stage.deps.some((dep) => !dep.source?.repo && overlaps(dep.path, out.path))),
+  )
   return before.flatMap((other) => {
     if (seen.has(other)) return []
     seen.add(other)
@@ -121,4 +137,3 @@ export function addressFrom(stage: Stage, cwd: string): string {
   if (stage.name === undefined) return file
   return file === 'dvc.yaml' ? stage.name : `${file}:${stage.name}`
 }
-

@@ -15,7 +15,8 @@ const added = (path: string) => `outs:\n- md5: d3b07384d113edec49eaa6238ad5ff00\
 const load = (): Promise<Stage[]> =>
   loadStages(
     tree({
-      'dvc.yaml': 'stages:\n  prep:\n    cmd: a\n    deps: [raw]\n    outs: [data]\n  train:\n    cmd: b\n    deps: [data/x]\n    outs: [model]\n',
+      'dvc.yaml':
+        'stages:\n  prep:\n    cmd: a\n    deps: [raw]\n    outs: [data]\n  train:\n    cmd: b\n    deps: [data/x]\n    outs: [model]\n',
       'raw.dvc': added('raw'),
       'sub/dvc.yaml': 'stages:\n  report:\n    cmd: c\n    deps: [../model]\n    outs: [r.html]\n',
       'sub/y.dvc': added('y'),
@@ -24,10 +25,19 @@ const load = (): Promise<Stage[]> =>
   )
 
 const names = async (targets: string[], cwd = '', options = {}) =>
-  findTargets(await load(), targets, cwd, options).map((target) => [target.stage.address, target.out?.path, target.inside].filter((part) => part !== undefined).join(' '))
+  findTargets(await load(), targets, cwd, options).map((target) =>
+    [target.stage.address, target.out?.path, target.inside].filter((part) => part !== undefined).join(' '),
+  )
 
 test('every stage of every file is loaded, files in order, stages in the order of their file', async () => {
-  expect((await load()).map((stage) => stage.address)).toEqual(['Dvcfile', 'prep', 'train', 'raw.dvc', 'sub/dvc.yaml:report', 'sub/y.dvc'])
+  expect((await load()).map((stage) => stage.address)).toEqual([
+    'Dvcfile',
+    'prep',
+    'train',
+    'raw.dvc',
+    'sub/dvc.yaml:report',
+    'sub/y.dvc',
+  ])
 })
 
 test('stage files inside of a tracked directory are its content, even broken ones', async () => {
@@ -66,12 +76,18 @@ test('with dependencies come the stages before, in the order they run', async ()
 
 test('a folder stands for what is below it only when asked to', async () => {
   expect(await names(['sub'], '', { recursive: true })).toEqual(['sub/dvc.yaml:report', 'sub/y.dvc'])
-  await expect(names(['sub'])).rejects.toThrow(`'sub' does not exist as an output or a stage name in 'dvc.yaml': Stage 'sub' not found inside 'dvc.yaml' file`)
+  await expect(names(['sub'])).rejects.toThrow(
+    `'sub' does not exist as an output or a stage name in 'dvc.yaml': Stage 'sub' not found inside 'dvc.yaml' file`,
+  )
 })
 
 test('what is unknown is named in the words of dvc', async () => {
-  await expect(names(['nope'])).rejects.toThrow(`'nope' does not exist as an output or a stage name in 'dvc.yaml': Stage 'nope' not found inside 'dvc.yaml' file`)
-  await expect(names(['nope'], 'empty')).rejects.toThrow(`'nope' does not exist as an output or a stage name in 'dvc.yaml': 'dvc.yaml' does not exist`)
+  await expect(names(['nope'])).rejects.toThrow(
+    `'nope' does not exist as an output or a stage name in 'dvc.yaml': Stage 'nope' not found inside 'dvc.yaml' file`,
+  )
+  await expect(names(['nope'], 'empty')).rejects.toThrow(
+    `'nope' does not exist as an output or a stage name in 'dvc.yaml': 'dvc.yaml' does not exist`,
+  )
   await expect(names(['nope.dvc'])).rejects.toThrow(`'nope.dvc' does not exist`)
   await expect(names(['/etc/raw'])).rejects.toThrow(`'/etc/raw' does not exist as an output`)
   await expect(names(['../raw'])).rejects.toThrow(`'../raw' does not exist as an output`)

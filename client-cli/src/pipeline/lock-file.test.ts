@@ -119,20 +119,30 @@ stages:
 
   test('a lock file in another style is written anew, with everything in it', () => {
     const flow = `{schema: '2.0', stages: {first: {cmd: a}}}\n`
-    expect(updateLockFile(flow, prep())).toBe(`schema: '2.0'\nstages:\n  first:\n    cmd: a\n${LOCK.slice(LOCK.indexOf('  prep:'))}`)
+    expect(updateLockFile(flow, prep())).toBe(
+      `schema: '2.0'\nstages:\n  first:\n    cmd: a\n${LOCK.slice(LOCK.indexOf('  prep:'))}`,
+    )
   })
 })
 
 test('a lock file of 1.x is read, with legacy digests, and becomes one of today', () => {
   const old = 'first:\n  cmd: a\n  outs:\n  - path: x\n    md5: b026324c6904b2a9cb4b88d6d61c81d1\n    size: 2\n'
-  expect(parseLockFile(old).stages.get('first')?.outs[0]?.recorded?.digest).toBe(parseDigest('legacy-b026324c6904b2a9cb4b88d6d61c81d1'))
+  expect(parseLockFile(old).stages.get('first')?.outs[0]?.recorded?.digest).toBe(
+    parseDigest('legacy-b026324c6904b2a9cb4b88d6d61c81d1'),
+  )
   expect(updateLockFile(old, prep())).toBe(
     `schema: '2.0'\nstages:\n  first:\n    cmd: a\n    outs:\n    - path: x\n      md5: b026324c6904b2a9cb4b88d6d61c81d1\n      size: 2\n${LOCK.slice(LOCK.indexOf('  prep:'))}`,
   )
 })
 
 test('a lock file that is none is refused in one line', () => {
-  expect(() => parseLockFile('schema: 3\nstages: {}\n')).toThrow(/'\.\/dvc\.lock' validation failed: expected str, in schema, line 1/)
-  expect(() => parseLockFile(`schema: '2.0'\nstages:\n  a:\n    foo: 1\n`)).toThrow(/extra keys not allowed, in stages -> a -> foo|extra keys not allowed, in a/)
-  expect(() => parseLockFile(`schema: '2.0'\nstages:\n  a:\n    outs:\n    - md5: x\n`)).toThrow(/required key 'path' not provided/)
+  expect(() => parseLockFile('schema: 3\nstages: {}\n')).toThrow(
+    /'\.\/dvc\.lock' validation failed: expected str, in schema, line 1/,
+  )
+  expect(() => parseLockFile(`schema: '2.0'\nstages:\n  a:\n    foo: 1\n`)).toThrow(
+    /extra keys not allowed, in stages -> a -> foo|extra keys not allowed, in a/,
+  )
+  expect(() => parseLockFile(`schema: '2.0'\nstages:\n  a:\n    outs:\n    - md5: x\n`)).toThrow(
+    /required key 'path' not provided/,
+  )
 })

@@ -24,7 +24,20 @@ export interface LockedEntry {
   extra?: Readonly<Record<string, unknown>>
 }
 
-const ENTRY_KEYS = new Set(['path', 'md5', 'etag', 'checksum', 'size', 'nfiles', 'isexec', 'version_id', 'cloud', 'hash', 'files', 'dataset'])
+const ENTRY_KEYS = new Set([
+  'path',
+  'md5',
+  'etag',
+  'checksum',
+  'size',
+  'nfiles',
+  'isexec',
+  'version_id',
+  'cloud',
+  'hash',
+  'files',
+  'dataset',
+])
 
 /**
  * Parses dvc.lock, today's and that of 1.x (without `schema`, stages at the top).
@@ -126,8 +139,15 @@ function dumpEntry({ path, recorded, extra = {} }: LockedEntry): Map<string, Yam
 function dumpParams({ params }: LockedStage): Map<string, YamlValue> | undefined {
   const files = params.filter(({ values }) => Object.keys(values).length > 0)
   if (files.length === 0) return undefined
-  const sorted = files.toSorted((a, b) => Number(b.path === 'params.yaml') - Number(a.path === 'params.yaml') || compareCodePoints(a.path, b.path))
-  return new Map(sorted.map(({ path, values }) => [path, new Map(Object.entries(values).toSorted(([a], [b]) => compareCodePoints(a, b))) as YamlValue]))
+  const sorted = files.toSorted(
+    (a, b) => Number(b.path === 'params.yaml') - Number(a.path === 'params.yaml') || compareCodePoints(a.path, b.path),
+  )
+  return new Map(
+    sorted.map(({ path, values }) => [
+      path,
+      new Map(Object.entries(values).toSorted(([a], [b]) => compareCodePoints(a, b))) as YamlValue,
+    ]),
+  )
 }
 
 /** The lines of one stage's entry below `stages:`, two blanks deep. */
@@ -168,10 +188,20 @@ export function removeFromLockFile(previous: string, name: string): string | und
 function asCurrent(previous: string | undefined): string {
   if (previous === undefined || readYamlIsEmpty(previous)) return `schema: '2.0'\nstages:\n`
   const text = previous.replace(/^\ufeff/, '').replaceAll('\r\n', '\n')
-  if (/^schema: '2\.0'$/m.test(text) && /^stages:$/m.test(text) && /^stages:\n(?:\s*#.*\n)*(?: {2}\S.*:(?: \{\})?\n|$)/m.test(text)) return text
+  if (
+    /^schema: '2\.0'$/m.test(text) &&
+    /^stages:$/m.test(text) &&
+    /^stages:\n(?:\s*#.*\n)*(?: {2}\S.*:(?: \{\})?\n|$)/m.test(text)
+  )
+    return text
   const { stages } = parseLockFile(text)
   if (stages.size === 0) return `schema: '2.0'\nstages:\n`
-  return writeYaml(new Map<string, YamlValue>([['schema', '2.0'], ['stages', new Map([...stages].map(([name, locked]) => [name, dumpLocked(locked)]))]]))
+  return writeYaml(
+    new Map<string, YamlValue>([
+      ['schema', '2.0'],
+      ['stages', new Map([...stages].map(([name, locked]) => [name, dumpLocked(locked)]))],
+    ]),
+  )
 }
 
 const readYamlIsEmpty = (text: string): boolean => text.trim() === ''

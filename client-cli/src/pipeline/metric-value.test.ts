@@ -51,17 +51,21 @@ test.each([
 })
 
 test('a file of another kind and a malformed xpath are told in one line', () => {
-  expect(() => shown('acc: 1', { type: 'json', xpath: 'acc' })).toThrow(`unable to read 'm' as json: not valid JSON, line 1, column 1`)
+  expect(() => shown('acc: 1', { type: 'json', xpath: 'acc' })).toThrow(
+    `unable to read 'm' as json: not valid JSON, line 1, column 1`,
+  )
   expect(() => shown('{}', { type: 'json', xpath: 'a[' })).toThrow(`the xpath 'a[' is malformed at '['`)
   expect(() => shown('a,b', { type: 'csv', xpath: 'x,y' })).toThrow('expected row,column')
 })
 
 test('JSON is read and written as Python does it', () => {
-  const text = '{"a": 1.0, "1": NaN, "b": [Infinity, -Infinity, -0.0, 1e-07, 12345678901234567890], "c": "\\u00e9\\ud83d\\ude00", "d": {}, "e": []}'
+  const text =
+    '{"a": 1.0, "1": NaN, "b": [Infinity, -Infinity, -0.0, 1e-07, 12345678901234567890], "c": "\\u00e9\\ud83d\\ude00", "d": {}, "e": []}'
   const value = parseJson(text)
   expect(value instanceof Map && value.get('a')).toEqual(new Float(1))
   expect(jsonText(value)).toBe(text)
   expect(jsonText(parseJson(' [ 1 , 2 ]\n'))).toBe('[1, 2]')
   expect(jsonText(float(3))).toBe('3.0')
-  for (const bad of ['', '{', '[1,]', '{"a" 1}', '[1] 2', '01', "{'a': 1}", '"\n"', '['.repeat(100_000)]) expect(() => parseJson(bad)).toThrow(SyntaxError)
+  for (const bad of ['', '{', '[1,]', '{"a" 1}', '[1] 2', '01', "{'a': 1}", '"\n"', '['.repeat(100_000)])
+    expect(() => parseJson(bad)).toThrow(SyntaxError)
 })

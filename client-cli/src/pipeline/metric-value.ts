@@ -73,7 +73,8 @@ function findCell(rows: string[][], xpath: string, named: boolean): unknown[] {
   const body = named ? rows.slice(1) : rows
   const chosen = rowText === '' ? body : body.slice(Number(rowText)).slice(0, 1)
   if (chosen.length === 0) return []
-  if (columnText === '') return rowText === '' ? body : header ? [new Map(header.map((name, at) => [name, chosen[0]?.[at]]))] : (chosen[0] ?? [])
+  if (columnText === '')
+    return rowText === '' ? body : header ? [new Map(header.map((name, at) => [name, chosen[0]?.[at]]))] : (chosen[0] ?? [])
   const column = header ? header.indexOf(columnText) : Number(columnText)
   return chosen.map((row) => row.at(column)).filter((cell) => cell !== undefined && column >= (named ? 0 : -Infinity))
 }

@@ -22,7 +22,9 @@ test('the table has a row a file and a column a key, padded as dvc pads it', () 
       's.json  0.5  -        -               -      -         -      -      -',
     ].join('\n'),
   )
-  expect(metricsTable([metrics('0.1,0.2', { m: '{"a": 1}' })], { revisions: true })).toBe('Revision    Path    a\n0.1,0.2     m       1')
+  expect(metricsTable([metrics('0.1,0.2', { m: '{"a": 1}' })], { revisions: true })).toBe(
+    'Revision    Path    a\n0.1,0.2     m       1',
+  )
   expect(metricsTable([metrics('', {})], { revisions: false })).toBe('')
 })
 
@@ -34,7 +36,10 @@ test('JSON keeps texts, numbers and booleans, and drops lists and null', () => {
 })
 
 test('numbers are rounded as Python rounds: exact halves to the even digit', () => {
-  const cell = (value: string, precision: number) => metricsTable([metrics('', { m: `{"a": ${value}}` })], { revisions: false, precision }).split(/\s+/).at(-1)
+  const cell = (value: string, precision: number) =>
+    metricsTable([metrics('', { m: `{"a": ${value}}` })], { revisions: false, precision })
+      .split(/\s+/)
+      .at(-1)
   expect(cell('0.015625', 5)).toBe('0.01562')
   expect(cell('0.046875', 5)).toBe('0.04688')
   expect(cell('2.675', 2)).toBe('2.67')
@@ -46,5 +51,9 @@ test('numbers are rounded as Python rounds: exact halves to the even digit', () 
 
 test('a file that cannot be read has a row of dashes', () => {
   const files = new Map([...both.files, ['gone.json', { error: { type: 'FileNotFoundError', msg: 'x' } }] as const])
-  expect(metricsTable([{ rev: '', files }], { revisions: false }).split('\n').at(-1)).toMatch(/^gone\.json +(- +)+-$/)
+  expect(
+    metricsTable([{ rev: '', files }], { revisions: false })
+      .split('\n')
+      .at(-1),
+  ).toMatch(/^gone\.json +(- +)+-$/)
 })

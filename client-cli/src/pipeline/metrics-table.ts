@@ -26,13 +26,21 @@ export function metricsJson(revisions: readonly MetricsOf[]): Map<string, unknow
 }
 
 /** dvc's table: a row a file, a column a key (sorted); with `revisions` a first column that names them. '' when there is nothing. */
-export function metricsTable(metrics: readonly MetricsOf[], options: { revisions: boolean; precision?: number; markdown?: boolean }): string {
+export function metricsTable(
+  metrics: readonly MetricsOf[],
+  options: { revisions: boolean; precision?: number; markdown?: boolean },
+): string {
   const precision = options.precision ?? 5
-  const rows = metrics.flatMap(({ rev, files }) => [...files].map(([file, content]) => ({ rev, file, cells: cellsOf(content, precision) })))
+  const rows = metrics.flatMap(({ rev, files }) =>
+    [...files].map(([file, content]) => ({ rev, file, cells: cellsOf(content, precision) })),
+  )
   if (rows.length === 0) return ''
   const columns = [...new Set(rows.flatMap(({ cells }) => [...cells.keys()]))].toSorted()
   const lead = options.revisions ? ['Revision', 'Path'] : ['Path']
-  const body = rows.map(({ rev, file, cells }) => [...(options.revisions ? [rev, file] : [file]), ...columns.map((column) => cells.get(column) ?? '-')])
+  const body = rows.map(({ rev, file, cells }) => [
+    ...(options.revisions ? [rev, file] : [file]),
+    ...columns.map((column) => cells.get(column) ?? '-'),
+  ])
   return options.markdown ? markdown([...lead, ...columns], body) : plain([...lead, ...columns], body)
 }
 
@@ -49,7 +57,9 @@ function cellsOf(content: MetricContent, precision: number): Map<string, string>
 
 function cellText(value: unknown, precision: number): string {
   if (typeof value === 'boolean') return value ? 'True' : 'False'
-  return isNumber(value) ? numberText(typeof value === 'number' && !Number.isInteger(value) ? rounded(value, precision) : value) : String(value)
+  return isNumber(value)
+    ? numberText(typeof value === 'number' && !Number.isInteger(value) ? rounded(value, precision) : value)
+    : String(value)
 }
 
 /** Python's `round`: to the nearest, exact halves to the even digit. A float stays a float. */
@@ -66,7 +76,14 @@ function rounded(value: number, precision: number): number | Float {
 /** A header has at least two blanks after it inside of its column, as tabulate pads it. */
 function plain(header: readonly string[], rows: ReadonlyArray<readonly string[]>): string {
   const widths = header.map((name, at) => Math.max(name.length + 2, ...rows.map((row) => row[at]?.length ?? 0)))
-  return [header, ...rows].map((row) => row.map((cell, at) => cell.padEnd(widths[at] ?? 0)).join('  ').trimEnd()).join('\n')
+  return [header, ...rows]
+    .map((row) =>
+      row
+        .map((cell, at) => cell.padEnd(widths[at] ?? 0))
+        .join('  ')
+        .trimEnd(),
+    )
+    .join('\n')
 }
 
 function markdown(header: readonly string[], rows: ReadonlyArray<readonly string[]>): string {

@@ -28,15 +28,31 @@ export interface RevisionMetrics {
 }
 
 /** The metric files of a revision, `paths` only when any are given (then also files that no stage calls a metric). */
-export async function collectMetrics(tree: FileTree, cache: ObjectCache, paths: readonly string[] = []): Promise<RevisionMetrics> {
+export async function collectMetrics(
+  tree: FileTree,
+  cache: ObjectCache,
+  paths: readonly string[] = [],
+): Promise<RevisionMetrics> {
   const { stages, files } = await loadPipelines(tree)
   const outs = stages.flatMap((stage) => stage.outs.map((out) => ({ stage, out })))
-  const declared = [...declaredBy(outs), ...[...files.values()].flatMap((file) => file.metrics).map((location) => ({ path: location }))]
-  const wanted = paths.length === 0 ? declared : paths.map((location) => declared.find((each) => each.path === location) ?? { path: location })
+  const declared = [
+    ...declaredBy(outs),
+    ...[...files.values()].flatMap((file) => file.metrics).map((location) => ({ path: location })),
+  ]
+  const wanted =
+    paths.length === 0 ? declared : paths.map((location) => declared.find((each) => each.path === location) ?? { path: location })
   const found: MetricFile[] = []
   for (const each of wanted) {
     if (found.some((other) => other.path === each.path)) continue
-    found.push({ ...each, ...(await readMetric(tree, cache, each.path, outs.map(({ out }) => out))) })
+    found.push({
+      ...each,
+      ...(await readMetric(
+        tree,
+        cache,
+        each.path,
+        outs.map(({ out }) => out),
+      )),
+    })
   }
   return { rev: tree.rev, files: found }
 }
@@ -48,14 +64,23 @@ function declaredBy(outs: ReadonlyArray<{ stage: Stage; out: Out }>): Array<{ pa
   })
 }
 
-async function readMetric(tree: FileTree, cache: ObjectCache, location: string, outs: readonly Out[]): Promise<{ text: string } | { missing: string }> {
+async function readMetric(
+  tree: FileTree,
+  cache: ObjectCache,
+  location: string,
+  outs: readonly Out[],
+): Promise<{ text: string } | { missing: string }> {
   const bytes = await tree.read(location)
   if (bytes) return { text: bytes.toString('utf8') }
   if (tree.rev === 'workspace') return { missing: `[Errno 2] No such file or directory: '${location}'` }
   const out = outs.find((each) => each.path === location || location.startsWith(`${each.path}/`))
   const recorded = out?.recorded?.digest
   if (!out || !recorded) return { missing: `'${location}' is not in revision '${tree.rev}'` }
-  return readCached(cache, recorded, location.slice(out.path.length + 1)) ?? { missing: `'${location}' of '${tree.rev}' is not in the cache` }
+  return (
+    readCached(cache, recorded, location.slice(out.path.length + 1)) ?? {
+      missing: `'${location}' of '${tree.rev}' is not in the cache`,
+    }
+  )
 }
 
 function readCached(cache: ObjectCache, recorded: Digest, inside: string): { text: string } | undefined {
@@ -102,4 +127,3 @@ function fromToml(value: unknown): unknown {
 /** True when any revision has a metric of a 2019 stage: then the repository's metrics are shown as then. */
 export const isLegacyRepository = (revisions: readonly RevisionMetrics[]): boolean =>
   revisions.some((revision) => revision.files.some((file) => file.spec !== undefined))
-

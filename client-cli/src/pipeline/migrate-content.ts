@@ -20,12 +20,22 @@ export interface Renamed {
  * The content that a legacy digest stands for, hashed anew: the workspace's, when it still is that content (what stands there
  * must be found unchanged afterwards), else the legacy cache's. undefined when neither has it. Nothing is written.
  */
-export async function renameContent(workspace: Workspace, location: string, legacy: Digest, signal: AbortSignal): Promise<Renamed | undefined> {
+export async function renameContent(
+  workspace: Workspace,
+  location: string,
+  legacy: Digest,
+  signal: AbortSignal,
+): Promise<Renamed | undefined> {
   const before = await workspace.contentOf(location, { legacy: true, previous: legacy })
   if (before?.digest !== legacy) return renameCached(workspace, legacy, signal)
   const now = await workspace.contentOf(location)
   if (now === undefined) throw new CairnError('FAILED', `'${location}' changed while it was read`)
-  return { recorded: recordedOf(now), from: 'workspace', objects: bothNames(before, now), ...(now.entries && { entries: now.entries }) }
+  return {
+    recorded: recordedOf(now),
+    from: 'workspace',
+    objects: bothNames(before, now),
+    ...(now.entries && { entries: now.entries }),
+  }
 }
 
 export function recordedOf({ digest, size, nfiles, isexec }: Content): Recorded {
@@ -44,7 +54,9 @@ function bothNames(before: Content, now: Content): Array<{ legacy: Digest; diges
 async function renameCached({ cache }: Workspace, legacy: Digest, signal: AbortSignal): Promise<Renamed | undefined> {
   if (!isTree(legacy)) {
     const file = renameObject(legacy)
-    return file && { recorded: { digest: file.digest, size: file.size }, from: 'cache', objects: [{ legacy, digest: file.digest }] }
+    return (
+      file && { recorded: { digest: file.digest, size: file.size }, from: 'cache', objects: [{ legacy, digest: file.digest }] }
+    )
   }
   const listed = readTree(legacy)
   if (!listed) return undefined
@@ -91,7 +103,8 @@ export async function storeRenamed(workspace: Workspace, location: string, renam
   for (const { legacy, digest } of renamed.objects) {
     if (++count % 64 === 0) await new Promise((resolve) => setImmediate(resolve))
     signal.throwIfAborted()
-    if (cache.isSound(digest) || !isLegacy(legacy) || !cache.isSound(legacy) || md5OfFile(cache.pathOf(legacy)) !== digest) continue
+    if (cache.isSound(digest) || !isLegacy(legacy) || !cache.isSound(legacy) || md5OfFile(cache.pathOf(legacy)) !== digest)
+      continue
     cache.storeFile(digest, cache.pathOf(legacy), 'hardlink')
   }
   if (renamed.from === 'cache') {

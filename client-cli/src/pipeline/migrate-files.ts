@@ -16,11 +16,21 @@ import { folderOf } from './stage-path.ts'
  * file is replaced whole, so after a kill at any point every stage is still in one of the two, and a second run completes it.
  * Returns the root-relative paths of the files that changed.
  */
-export async function carryOutMigration(repo: Repo, workspace: Workspace, { steps }: Migration, signal: AbortSignal): Promise<string[]> {
+export async function carryOutMigration(
+  repo: Repo,
+  workspace: Workspace,
+  { steps }: Migration,
+  signal: AbortSignal,
+): Promise<string[]> {
   for (const { objects } of steps) {
     for (const { path: location, renamed } of objects) await storeRenamed(workspace, location, renamed, signal)
   }
-  const changed = [...writeLocks(repo, steps), ...writePipelines(repo, steps), ...writeStageFiles(repo, steps), ...ignoreTmp(repo)]
+  const changed = [
+    ...writeLocks(repo, steps),
+    ...writePipelines(repo, steps),
+    ...writeStageFiles(repo, steps),
+    ...ignoreTmp(repo),
+  ]
   return [...new Set([...changed, ...removeOld(repo, steps)])]
 }
 

@@ -76,7 +76,12 @@ async function planOut(stage: Stage, out: Out, objects: MigrationStep['objects']
   return { ...kept, recorded: renamed.recorded }
 }
 
-async function rename(stage: Stage, location: string, digest: Digest, { workspace, signal, known, plan }: Planning): Promise<Renamed | undefined> {
+async function rename(
+  stage: Stage,
+  location: string,
+  digest: Digest,
+  { workspace, signal, known, plan }: Planning,
+): Promise<Renamed | undefined> {
   const key = `${location}\0${digest}`
   const running = known.get(key) ?? renameContent(workspace, location, digest, signal)
   known.set(key, running)
@@ -122,8 +127,18 @@ function paramsOf(dep: Dep): ParamsDep[] {
 function dataStage(before: Stage, deps: readonly Dep[], outs: readonly Out[]): Stage {
   const { md5: _md5, ...rest } = before
   const [first] = outs
-  const file = path.basename(before.file) === 'Dvcfile' && first ? path.join(folderOf(before.file), `${path.basename(first.path)}.dvc`) : before.file
-  const after: Stage = { ...rest, address: file, file, kind: 'data', deps, outs: outs.map(({ metric: _metric, plot: _plot, ...out }) => out) }
+  const file =
+    path.basename(before.file) === 'Dvcfile' && first
+      ? path.join(folderOf(before.file), `${path.basename(first.path)}.dvc`)
+      : before.file
+  const after: Stage = {
+    ...rest,
+    address: file,
+    file,
+    kind: 'data',
+    deps,
+    outs: outs.map(({ metric: _metric, plot: _plot, ...out }) => out),
+  }
   return deps.length === 0 ? after : { ...after, md5: stageMd5(after) }
 }
 
@@ -131,7 +146,9 @@ function dataStage(before: Stage, deps: readonly Dep[], outs: readonly Out[]): S
 function nameFor(stage: Stage, stages: readonly Stage[], taken: Map<string, Set<string>>): string {
   const folder = folderOf(stage.file)
   const there = stages.filter((other) => other.kind === 'pipeline' && folderOf(other.file) === folder)
-  const earlier = there.find((other) => other.outs.length > 0 && other.outs.every((out) => stage.outs.some((mine) => mine.path === out.path)))
+  const earlier = there.find(
+    (other) => other.outs.length > 0 && other.outs.every((out) => stage.outs.some((mine) => mine.path === out.path)),
+  )
   const used = taken.get(folder) ?? new Set(there.flatMap((other) => (other.name === undefined ? [] : [other.name])))
   taken.set(folder, used)
   if (earlier?.name !== undefined) return earlier.name

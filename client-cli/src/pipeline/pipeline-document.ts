@@ -27,7 +27,9 @@ const escaped = (text: string): string => text.replaceAll('${', '\\${')
 
 function dumpParams({ params }: Stage): YamlValue | undefined {
   const own = params.filter(({ def, keys }) => def === 'params.yaml' && keys.length > 0).flatMap(({ keys }) => keys)
-  const files = params.filter(({ def, keys }) => def !== 'params.yaml' || keys.length === 0).toSorted((a, b) => compareCodePoints(a.def, b.def))
+  const files = params
+    .filter(({ def, keys }) => def !== 'params.yaml' || keys.length === 0)
+    .toSorted((a, b) => compareCodePoints(a.def, b.def))
   const list: YamlValue[] = [
     ...own.toSorted(compareCodePoints),
     ...files.map(({ def, keys }) => new Map([[escaped(def), keys.length === 0 ? null : keys.toSorted(compareCodePoints)]])),
@@ -37,21 +39,23 @@ function dumpParams({ params }: Stage): YamlValue | undefined {
 
 function dumpOuts(outs: readonly Out[]): YamlValue | undefined {
   if (outs.length === 0) return undefined
-  return outs.toSorted((a, b) => compareCodePoints(a.def, b.def)).map((out) => {
-    const { type, labels, meta } = out.extra ?? {}
-    const flags = present([
-      ['desc', out.desc],
-      ['type', type],
-      ['labels', labels],
-      ['meta', meta],
-      ['cache', out.cache ? undefined : false],
-      ['persist', out.persist || undefined],
-      ...PLOT_KEYS.map((key) => [key, out.plot?.[key]] as const),
-      ['remote', out.remote],
-      ['push', out.push ? undefined : false],
-    ])
-    return flags.size === 0 ? escaped(out.def) : new Map([[escaped(out.def), flags]])
-  })
+  return outs
+    .toSorted((a, b) => compareCodePoints(a.def, b.def))
+    .map((out) => {
+      const { type, labels, meta } = out.extra ?? {}
+      const flags = present([
+        ['desc', out.desc],
+        ['type', type],
+        ['labels', labels],
+        ['meta', meta],
+        ['cache', out.cache ? undefined : false],
+        ['persist', out.persist || undefined],
+        ...PLOT_KEYS.map((key) => [key, out.plot?.[key]] as const),
+        ['remote', out.remote],
+        ['push', out.push ? undefined : false],
+      ])
+      return flags.size === 0 ? escaped(out.def) : new Map([[escaped(out.def), flags]])
+    })
 }
 
 const present = (entries: ReadonlyArray<readonly [string, unknown]>): Map<string, YamlValue> =>

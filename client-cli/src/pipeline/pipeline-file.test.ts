@@ -47,7 +47,14 @@ test('a new stage is written with the bytes dvc writes', () => {
 
 test('a stage knows its flags, its params and its folder', () => {
   const stage = only(PREP, 'sub/dvc.yaml')
-  expect(stage).toMatchObject({ address: 'sub/dvc.yaml:prep', name: 'prep', kind: 'pipeline', wdir: 'sub', alwaysChanged: true, frozen: false })
+  expect(stage).toMatchObject({
+    address: 'sub/dvc.yaml:prep',
+    name: 'prep',
+    kind: 'pipeline',
+    wdir: 'sub',
+    alwaysChanged: true,
+    frozen: false,
+  })
   expect(stage.params.map(({ path, keys }) => [path, keys])).toEqual([
     ['sub/params.yaml', ['nested.lr', 'p']],
     ['sub/p2.json', ['a.b']],
@@ -90,11 +97,15 @@ stages:
 
   test('the order of commands is kept as given', () => {
     const list = 'stages:\n  a:\n    cmd:\n    - one\n    - two\n'
-    expect(updatePipelineFile(list, { ...only(list), cmd: ['two', 'one'] })).toBe('stages:\n  a:\n    cmd:\n    - two\n    - one\n')
+    expect(updatePipelineFile(list, { ...only(list), cmd: ['two', 'one'] })).toBe(
+      'stages:\n  a:\n    cmd:\n    - two\n    - one\n',
+    )
   })
 
   test('a stage is removed, the last one with its file', () => {
-    expect(removeFromPipelineFile('stages:\n  a:\n    cmd: a\n  meta:\n    cmd: b\n', 'dvc.yaml', 'meta')).toBe('stages:\n  a:\n    cmd: a\n')
+    expect(removeFromPipelineFile('stages:\n  a:\n    cmd: a\n  meta:\n    cmd: b\n', 'dvc.yaml', 'meta')).toBe(
+      'stages:\n  a:\n    cmd: a\n',
+    )
     expect(removeFromPipelineFile(PREP, 'dvc.yaml', 'prep')).toBeUndefined()
     expect(removeFromPipelineFile(`metrics:\n- m.json\n${PREP}`, 'dvc.yaml', 'prep')).toBe('metrics:\n- m.json\n')
   })
@@ -107,8 +118,18 @@ stages:
 })
 
 test('lists at the top are root-relative', () => {
-  const file = parsePipeline('params:\n- p.yaml\nmetrics:\n- m\nplots:\n- a.csv\n- b.csv:\n    x: n\n', 'sub/dvc.yaml', undefined, () => undefined)
-  expect(file).toMatchObject({ stages: [], params: ['sub/p.yaml'], metrics: ['sub/m'], plots: [{ id: 'sub/a.csv' }, { id: 'sub/b.csv', properties: { x: 'n' } }] })
+  const file = parsePipeline(
+    'params:\n- p.yaml\nmetrics:\n- m\nplots:\n- a.csv\n- b.csv:\n    x: n\n',
+    'sub/dvc.yaml',
+    undefined,
+    () => undefined,
+  )
+  expect(file).toMatchObject({
+    stages: [],
+    params: ['sub/p.yaml'],
+    metrics: ['sub/m'],
+    plots: [{ id: 'sub/a.csv' }, { id: 'sub/b.csv', properties: { x: 'n' } }],
+  })
 })
 
 test.each([

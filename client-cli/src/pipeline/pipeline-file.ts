@@ -19,13 +19,31 @@ export interface PipelineFile {
 }
 
 const TOP_KEYS = new Set(['vars', 'stages', 'params', 'metrics', 'plots', 'artifacts', 'datasets'])
-const STAGE_KEYS = new Set(['cmd', 'wdir', 'deps', 'params', 'vars', 'outs', 'metrics', 'plots', 'frozen', 'always_changed', 'desc', 'meta'])
+const STAGE_KEYS = new Set([
+  'cmd',
+  'wdir',
+  'deps',
+  'params',
+  'vars',
+  'outs',
+  'metrics',
+  'plots',
+  'frozen',
+  'always_changed',
+  'desc',
+  'meta',
+])
 
 /**
  * Parses dvc.yaml and joins each stage with what dvc.lock recorded of it. `readText` reads a file beside it, root-relative.
  * @throws CairnError STAGE_FILE_INVALID
  */
-export function parsePipeline(text: string, file: string, lock: LockFile | undefined, _readText: (path: string) => string | undefined): PipelineFile {
+export function parsePipeline(
+  text: string,
+  file: string,
+  lock: LockFile | undefined,
+  _readText: (path: string) => string | undefined,
+): PipelineFile {
   const node = readYaml(text, file)
   const reader = readFields(file)
   if (node === undefined) return { stages: [], params: [], metrics: [], plots: [] }
@@ -34,15 +52,21 @@ export function parsePipeline(text: string, file: string, lock: LockFile | undef
   reader.only(top, TOP_KEYS)
   const folder = folderOf(file)
   return {
-    stages: definitionsOf(top, reader).map(([name, definition]) => stageOf(name, definition, file, lock?.stages.get(name), reader)),
+    stages: definitionsOf(top, reader).map(([name, definition]) =>
+      stageOf(name, definition, file, lock?.stages.get(name), reader),
+    ),
     params: reader.list(top.get('params')).map((each) => locate(folder, textOf(each, reader))),
     metrics: reader.list(top.get('metrics')).map((each) => locate(folder, textOf(each, reader))),
     plots: reader.list(top.get('plots')).flatMap((each) => plotsOf(each, folder, reader)),
   }
 }
 
-export const parsePipelineFile = (text: string, file: string, lock: LockFile | undefined, readText: (path: string) => string | undefined): Stage[] =>
-  parsePipeline(text, file, lock, readText).stages
+export const parsePipelineFile = (
+  text: string,
+  file: string,
+  lock: LockFile | undefined,
+  readText: (path: string) => string | undefined,
+): Stage[] => parsePipeline(text, file, lock, readText).stages
 
 /** Name and definition of every stage. Templates, which make several of one, are refused by name. */
 function definitionsOf(top: ReadonlyMap<string, Field>, reader: FieldReader): Array<[string, Field]> {
@@ -67,7 +91,10 @@ function refuseTemplates(field: Field, reader: FieldReader): void {
     if (/(?<!\\)\$\{/.test(node.source)) throw reader.fail('interpolation with ${…} is not supported yet', field)
     return
   }
-  const children = node.kind === 'seq' ? node.nodes.map((each, index) => [String(index), each] as const) : node.entries.map((each) => [each.name, each.node] as const)
+  const children =
+    node.kind === 'seq'
+      ? node.nodes.map((each, index) => [String(index), each] as const)
+      : node.entries.map((each) => [each.name, each.node] as const)
   for (const [name, child] of children) {
     if (/(?<!\\)\$\{/.test(name)) throw reader.fail('interpolation with ${…} is not supported yet', field)
     refuseTemplates({ node: child, trail: [...trail, name] }, reader)
@@ -165,10 +192,11 @@ function paramsOf(field: Field | undefined, wdir: string, locked: LockedStage | 
   }
   for (const each of reader.list(field)) {
     if (each.node.kind === 'scalar') track('params.yaml', each).add(textOf(each, reader))
-    else for (const [name, list] of reader.map(each)) {
-      const tracked = track(unescaped(name), each)
-      for (const key of reader.list(list)) tracked.add(textOf(key, reader))
-    }
+    else
+      for (const [name, list] of reader.map(each)) {
+        const tracked = track(unescaped(name), each)
+        for (const key of reader.list(list)) tracked.add(textOf(key, reader))
+      }
   }
   return [...keys].map(([def, tracked]): ParamsDep => {
     const recorded = locked?.params.find(({ path }) => path === def)?.values

@@ -25,6 +25,7 @@ export const float = (value: number): number | Float => (Number.isInteger(value)
 
 /** An int's value in the form above; `digits` may carry a sign and a `0x`, `0o`, `0b` prefix. */
 export function int(digits: string): number | bigint {
+  if (/^\d{1,15}$/.test(digits)) return Number(digits)
   const negative = digits.startsWith('-')
   const magnitude = BigInt(digits.replace(/^[-+]/, ''))
   const value = negative ? -magnitude : magnitude

@@ -18,7 +18,10 @@ export function writeStage(repo: Repo, stage: Stage): string[] {
   if (stage.kind !== 'pipeline') return writeChanged(repo, stage.file, (previous) => serializeStageFile(stage, previous))
   const definition = writeChanged(repo, stage.file, (previous) => updatePipelineFile(previous, stage))
   if (stage.lockedCmd === undefined) return definition
-  return [...definition, ...writeChanged(repo, path.posix.join(folderOf(stage.file), 'dvc.lock'), (previous) => updateLockFile(previous, stage))]
+  return [
+    ...definition,
+    ...writeChanged(repo, path.posix.join(folderOf(stage.file), 'dvc.lock'), (previous) => updateLockFile(previous, stage)),
+  ]
 }
 
 function writeChanged(repo: Repo, file: string, edit: (previous: string | undefined) => string): string[] {

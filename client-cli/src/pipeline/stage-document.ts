@@ -114,7 +114,12 @@ function dumpLegacyOut(out: Out): StageDocument {
 function dumpMetric(metric: MetricSpec | undefined): YamlValue {
   if (metric === undefined) return false
   const { type, xpath } = metric
-  return type === undefined && xpath === undefined ? true : present([['type', type], ['xpath', xpath]])
+  return type === undefined && xpath === undefined
+    ? true
+    : present([
+        ['type', type],
+        ['xpath', xpath],
+      ])
 }
 
 function present(entries: ReadonlyArray<readonly [string, unknown]>): StageDocument {

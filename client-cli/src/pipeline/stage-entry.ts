@@ -17,7 +17,8 @@ const MD5 = /^[0-9a-fA-F]{32}(\.dir)?$/
 export function takeRecorded(rest: Rest, reader: FieldReader): Recorded | undefined {
   const hash = rest.get('hash')
   const algorithm = reader.text(hash)
-  if (hash && algorithm !== undefined && algorithm !== 'md5' && algorithm !== 'md5-dos2unix') throw reader.fail(`unknown hash '${algorithm}'`, hash)
+  if (hash && algorithm !== undefined && algorithm !== 'md5' && algorithm !== 'md5-dos2unix')
+    throw reader.fail(`unknown hash '${algorithm}'`, hash)
   const legacy = algorithm !== 'md5'
   const files = rest.get('files')
   const digest = takeDigest(rest.get('md5'), legacy, reader) ?? (files && digestOfFiles(reader.plain(files)))

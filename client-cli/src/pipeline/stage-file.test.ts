@@ -17,11 +17,30 @@ outs:
 wdir: .
 `
 
-const out = (path: string, rest: Partial<Out> = {}): Out => ({ path, def: path, cache: true, persist: false, push: true, ...rest })
-const stage = (file: string, rest: Partial<Stage>): Stage => ({
-  address: file, file, kind: 'data', wdir: '', deps: [], params: [], outs: [], frozen: false, alwaysChanged: false, ...rest,
+const out = (path: string, rest: Partial<Out> = {}): Out => ({
+  path,
+  def: path,
+  cache: true,
+  persist: false,
+  push: true,
+  ...rest,
 })
-const withFirstOut = (parsed: Stage, change: Partial<Out>): Stage => ({ ...parsed, outs: parsed.outs.map((each, at) => (at === 0 ? { ...each, ...change } : each)) })
+const stage = (file: string, rest: Partial<Stage>): Stage => ({
+  address: file,
+  file,
+  kind: 'data',
+  wdir: '',
+  deps: [],
+  params: [],
+  outs: [],
+  frozen: false,
+  alwaysChanged: false,
+  ...rest,
+})
+const withFirstOut = (parsed: Stage, change: Partial<Out>): Stage => ({
+  ...parsed,
+  outs: parsed.outs.map((each, at) => (at === 0 ? { ...each, ...change } : each)),
+})
 
 function failure(text: string, file = 'bad.dvc'): string {
   try {
@@ -39,14 +58,22 @@ function failure(text: string, file = 'bad.dvc'): string {
 
 describe('today’s files', () => {
   test('an added file and an added directory have the bytes dvc writes', () => {
-    const file = stage('foo.dvc', { outs: [out('foo', { recorded: { digest: parseDigest('d3b07384d113edec49eaa6238ad5ff00'), size: 4 } })] })
+    const file = stage('foo.dvc', {
+      outs: [out('foo', { recorded: { digest: parseDigest('d3b07384d113edec49eaa6238ad5ff00'), size: 4 } })],
+    })
     expect(serializeStageFile(file)).toBe('outs:\n- md5: d3b07384d113edec49eaa6238ad5ff00\n  size: 4\n  hash: md5\n  path: foo\n')
-    const folder = stage('data.dvc', { outs: [out('data', { recorded: { digest: parseDigest('c900457a54386b2fe4f92546db792811.dir'), size: 24, nfiles: 5 } })] })
+    const folder = stage('data.dvc', {
+      outs: [out('data', { recorded: { digest: parseDigest('c900457a54386b2fe4f92546db792811.dir'), size: 24, nfiles: 5 } })],
+    })
     expect(serializeStageFile(folder)).toBe(
       'outs:\n- md5: c900457a54386b2fe4f92546db792811.dir\n  size: 24\n  nfiles: 5\n  hash: md5\n  path: data\n',
     )
-    const program = stage('a b.dvc', { outs: [out('a b', { recorded: { digest: parseDigest('3e2b31c72181b87149ff995e7202c0e3'), size: 10, isexec: true } })] })
-    expect(serializeStageFile(program)).toBe('outs:\n- md5: 3e2b31c72181b87149ff995e7202c0e3\n  size: 10\n  isexec: true\n  hash: md5\n  path: a b\n')
+    const program = stage('a b.dvc', {
+      outs: [out('a b', { recorded: { digest: parseDigest('3e2b31c72181b87149ff995e7202c0e3'), size: 10, isexec: true } })],
+    })
+    expect(serializeStageFile(program)).toBe(
+      'outs:\n- md5: 3e2b31c72181b87149ff995e7202c0e3\n  size: 10\n  isexec: true\n  hash: md5\n  path: a b\n',
+    )
   })
 
   test('a digest of digits is quoted, and read unquoted all the same', () => {
@@ -73,7 +100,11 @@ outs:
   path: ds
 `
     const parsed = parseStageFile(text, 'ds.dvc')
-    expect(parsed).toMatchObject({ kind: 'data', frozen: true, deps: [{ path: 'd/s', source: { repo: { url: '/srv/imsrc', rev: 'v1' } } }] })
+    expect(parsed).toMatchObject({
+      kind: 'data',
+      frozen: true,
+      deps: [{ path: 'd/s', source: { repo: { url: '/srv/imsrc', rev: 'v1' } } }],
+    })
     expect(serializeStageFile(parsed)).toBe(text)
     const http = `md5: 2c3f627e2dba6937a0e91628ef3d011a
 frozen: true
@@ -133,7 +164,9 @@ describe('the files of 2019', () => {
   })
 
   test('an entry that is saved anew gets hash and sizes in their places; the others keep their legacy digest', () => {
-    const saved = withFirstOut(parseStageFile(LOAD, 'load.dvc'), { recorded: { digest: parseDigest('d3b07384d113edec49eaa6238ad5ff01.dir'), size: 40, nfiles: 3 } })
+    const saved = withFirstOut(parseStageFile(LOAD, 'load.dvc'), {
+      recorded: { digest: parseDigest('d3b07384d113edec49eaa6238ad5ff01.dir'), size: 40, nfiles: 3 },
+    })
     const text = `cmd: python3 code/load.py
 deps:
 - md5: 191c2d5e1cfc5bac140469574de28374
@@ -192,7 +225,10 @@ wdir: .
 
   test('a `.dvc` file of 2.x without flags is data with a legacy digest', () => {
     const parsed = parseStageFile('outs:\n- md5: dd8c6a395b5dd36c56d23275028f526c\n  size: 6\n  path: crlf.txt\n', 'crlf.txt.dvc')
-    expect(parsed).toMatchObject({ kind: 'data', outs: [{ recorded: { digest: 'legacy-dd8c6a395b5dd36c56d23275028f526c', size: 6 } }] })
+    expect(parsed).toMatchObject({
+      kind: 'data',
+      outs: [{ recorded: { digest: 'legacy-dd8c6a395b5dd36c56d23275028f526c', size: 6 } }],
+    })
   })
 })
 
@@ -200,13 +236,20 @@ describe('editing', () => {
   const before = 'outs:\n- md5: dd8c6a395b5dd36c56d23275028f526c\n  size: 6\n  path: x\n'
 
   test('an entry of 2.x that is added again gets `hash` at its end', () => {
-    const text = serializeStageFile(stage('x.dvc', { outs: [out('x', { recorded: { digest: parseDigest('d3b07384d113edec49eaa6238ad5ff00'), size: 4 } })] }), before)
+    const text = serializeStageFile(
+      stage('x.dvc', { outs: [out('x', { recorded: { digest: parseDigest('d3b07384d113edec49eaa6238ad5ff00'), size: 4 } })] }),
+      before,
+    )
     expect(text).toBe('outs:\n- md5: d3b07384d113edec49eaa6238ad5ff00\n  size: 4\n  path: x\n  hash: md5\n')
   })
 
   test('comments, flow style and what people wrote survive', () => {
-    const text = '# head\nouts:\n  # about\n  - path: x # inl\n    md5: dd8c6a395b5dd36c56d23275028f526c\n    desc: my data\nmeta:\n  a: [1, 2]\n'
-    const edited = serializeStageFile(stage('x.dvc', { outs: [out('x', { recorded: { digest: parseDigest('d3b07384d113edec49eaa6238ad5ff00'), size: 4 } })] }), text)
+    const text =
+      '# head\nouts:\n  # about\n  - path: x # inl\n    md5: dd8c6a395b5dd36c56d23275028f526c\n    desc: my data\nmeta:\n  a: [1, 2]\n'
+    const edited = serializeStageFile(
+      stage('x.dvc', { outs: [out('x', { recorded: { digest: parseDigest('d3b07384d113edec49eaa6238ad5ff00'), size: 4 } })] }),
+      text,
+    )
     expect(edited).toBe(
       '# head\nouts:\n# about\n- path: x # inl\n  md5: d3b07384d113edec49eaa6238ad5ff00\n  desc: my data\n  size: 4\n  hash: md5\nmeta:\n  a: [1, 2]\n',
     )
@@ -250,7 +293,10 @@ describe('errors are one line that names file and place', () => {
   })
 
   test('a dependency may lie outside', () => {
-    expect(parseStageFile('cmd: a\ndeps:\n- path: ../x\n- path: /srv/y\n', 'sub/x.dvc').deps.map((dep) => dep.path)).toEqual(['x', '/srv/y'])
+    expect(parseStageFile('cmd: a\ndeps:\n- path: ../x\n- path: /srv/y\n', 'sub/x.dvc').deps.map((dep) => dep.path)).toEqual([
+      'x',
+      '/srv/y',
+    ])
   })
 
   test('a document that names a node too often is refused', () => {

@@ -11,10 +11,40 @@ import { CairnError } from '@cairn/protocol/error'
 
 const STAGE_KEYS = new Set(['cmd', 'md5', 'wdir', 'deps', 'outs', 'frozen', 'locked', 'desc', 'meta', 'always_changed'])
 const DEP_KEYS = new Set([
-  'md5', 'etag', 'checksum', 'size', 'nfiles', 'isexec', 'version_id', 'cloud', 'hash', 'path', 'fs_config', 'files', 'repo', 'db', 'params',
+  'md5',
+  'etag',
+  'checksum',
+  'size',
+  'nfiles',
+  'isexec',
+  'version_id',
+  'cloud',
+  'hash',
+  'path',
+  'fs_config',
+  'files',
+  'repo',
+  'db',
+  'params',
 ])
 const OUT_KEYS = new Set([
-  ...['md5', 'etag', 'checksum', 'size', 'nfiles', 'isexec', 'version_id', 'cloud', 'hash', 'path', 'fs_config', 'files', 'desc', 'type', 'labels'],
+  ...[
+    'md5',
+    'etag',
+    'checksum',
+    'size',
+    'nfiles',
+    'isexec',
+    'version_id',
+    'cloud',
+    'hash',
+    'path',
+    'fs_config',
+    'files',
+    'desc',
+    'type',
+    'labels',
+  ],
   ...['meta', 'cache', 'persist', 'remote', 'push', 'metric', 'plot', 'tags'],
 ])
 /** They stay in a file when its stage is made anew, by `add` or `run`. */
@@ -27,7 +57,18 @@ const WRITTEN_BY_PEOPLE = new Set(['desc', 'meta', 'type', 'labels', 'remote', '
 export function parseStageFile(text: string, file: string): Stage {
   const node = readYaml(text, file)
   const reader = readFields(file)
-  if (node === undefined) return { address: file, file, kind: 'data', wdir: folderOf(file), deps: [], params: [], outs: [], frozen: false, alwaysChanged: false }
+  if (node === undefined)
+    return {
+      address: file,
+      file,
+      kind: 'data',
+      wdir: folderOf(file),
+      deps: [],
+      params: [],
+      outs: [],
+      frozen: false,
+      alwaysChanged: false,
+    }
   if (node.kind !== 'map') throw reader.fail('expected a mapping', { node, trail: [] })
   const fields = reader.map(rootField(node))
   reader.only(fields, STAGE_KEYS)
@@ -45,7 +86,10 @@ export function parseStageFile(text: string, file: string): Stage {
     wdir,
     deps: reader.list(fields.get('deps')).map((each) => depOf(each, wdir, cmd === undefined, reader)),
     params: [],
-    outs: distinct(reader.list(fields.get('outs')).map((each) => outOf(each, wdir, reader)), file),
+    outs: distinct(
+      reader.list(fields.get('outs')).map((each) => outOf(each, wdir, reader)),
+      file,
+    ),
     frozen: reader.flag(fields.get('frozen')) ?? reader.flag(fields.get('locked')) ?? false,
     alwaysChanged: reader.flag(fields.get('always_changed')) ?? false,
     ...(md5 !== undefined && { md5: md5.toLowerCase() }),
@@ -140,7 +184,8 @@ function metricOf(field: Field | undefined, reader: FieldReader): MetricSpec | u
   reader.only(fields, new Set(['type', 'xpath']))
   const named = reader.text(fields.get('type'))?.toLowerCase()
   const type = METRIC_TYPES.find((known) => known === named)
-  if (named !== undefined && type === undefined) throw reader.fail(`'${named}' is no type of metric (${METRIC_TYPES.join(', ')})`, field)
+  if (named !== undefined && type === undefined)
+    throw reader.fail(`'${named}' is no type of metric (${METRIC_TYPES.join(', ')})`, field)
   const xpath = reader.text(fields.get('xpath'))
   return { ...(type && { type }), ...(xpath !== undefined && { xpath }) }
 }
@@ -155,7 +200,11 @@ function plotOf(field: Field | undefined, reader: FieldReader): Record<string, u
 function distinct(outs: Out[], file: string): Out[] {
   const paths = new Set<string>()
   for (const out of outs) {
-    if (paths.has(out.path)) throw new CairnError('STAGE_FILE_INVALID', `${display(file)} validation failed: file '${out.path}' is specified more than once`)
+    if (paths.has(out.path))
+      throw new CairnError(
+        'STAGE_FILE_INVALID',
+        `${display(file)} validation failed: file '${out.path}' is specified more than once`,
+      )
     paths.add(out.path)
   }
   return outs

@@ -5,7 +5,8 @@ import type { Field, FieldReader } from './field-reader.ts'
 export const isUrl = (text: string): boolean => /^[A-Za-z][A-Za-z0-9+.-]*:\/\//.test(text)
 
 /** True for a path that does not lie inside of the repository: absolute, or climbing out of its root. */
-export const isExternal = (location: string): boolean => path.isAbsolute(location) || location === '..' || location.startsWith('../') || isUrl(location)
+export const isExternal = (location: string): boolean =>
+  path.isAbsolute(location) || location === '..' || location.startsWith('../') || isUrl(location)
 
 /** The folder of a root-relative file; '' is the root. */
 export function folderOf(file: string): string {

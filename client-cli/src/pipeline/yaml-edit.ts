@@ -36,7 +36,8 @@ function mergeValue(before: YamlValue, next: YamlValue, options: EditOptions, ke
   const old = asMap(before)
   const fresh = asMap(next)
   if (old && fresh) return mergeMaps(old, fresh, options)
-  if (Array.isArray(before) && Array.isArray(next) && UNORDERED.has(key)) return mergeLists(before as YamlValue[], next as YamlValue[], options)
+  if (Array.isArray(before) && Array.isArray(next) && UNORDERED.has(key))
+    return mergeLists(before as YamlValue[], next as YamlValue[], options)
   return next
 }
 
@@ -46,7 +47,8 @@ function mergeMaps(old: Mapping, fresh: Mapping, options: EditOptions): Mapping 
   for (const [key, value] of old) {
     const name = renamed(key, fresh)
     if (name !== undefined) merged.set(key, mergeValue(value, fresh.get(name) ?? null, options, key))
-    else if (options.kept?.has(String(key)) || (sameContent && old.has('md5') && (key === 'cloud' || key === 'version_id'))) merged.set(key, value)
+    else if (options.kept?.has(String(key)) || (sameContent && old.has('md5') && (key === 'cloud' || key === 'version_id')))
+      merged.set(key, value)
   }
   const added = [...fresh].filter(([key]) => !merged.has(key) && !(key === 'locked' && merged.has('frozen')))
   for (const [key, value] of added) merged.set(key, value)
@@ -60,7 +62,8 @@ function renamed(key: Scalar, fresh: Mapping): Scalar | undefined {
 }
 
 const compareKeys = (a: Scalar, b: Scalar): number => (String(a) < String(b) ? -1 : String(a) > String(b) ? 1 : 0)
-const isSorted = (keys: readonly Scalar[]): boolean => keys.every((key, at) => at === 0 || compareKeys(keys[at - 1] ?? '', key) <= 0)
+const isSorted = (keys: readonly Scalar[]): boolean =>
+  keys.every((key, at) => at === 0 || compareKeys(keys[at - 1] ?? '', key) <= 0)
 
 /** Entries are the same when their `path` is; those that stay keep their order, new ones follow. */
 function mergeLists(old: readonly YamlValue[], fresh: readonly YamlValue[], options: EditOptions): YamlValue[] {

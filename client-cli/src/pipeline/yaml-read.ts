@@ -1,6 +1,18 @@
 import { CairnError } from '@cairn/protocol/error'
-import { isAlias, isMap, isPair, isScalar, isSeq, LineCounter, type Node, parseDocument, Scalar as YamlScalar, type Document } from 'yaml'
+import {
+  isAlias,
+  isMap,
+  isPair,
+  isScalar,
+  isSeq,
+  LineCounter,
+  type Node,
+  parseDocument,
+  Scalar as YamlScalar,
+  type Document,
+} from 'yaml'
 import type { Scalar } from './python-value.ts'
+import { readBlockYaml } from './yaml-block.ts'
 import { resolvePlain } from './yaml-scalar.ts'
 import type { YamlValue } from './yaml-text.ts'
 
@@ -45,6 +57,11 @@ export const display = (file: string): string => (file.includes('/') ? `'${file}
  * @throws CairnError STAGE_FILE_INVALID naming the file, line and column
  */
 export function readYaml(text: string, file: string): YamlNode | undefined {
+  return readBlockYaml(text) ?? readAnyYaml(text, file)
+}
+
+/** The same for any YAML, comments, flow style and mistakes included. */
+export function readAnyYaml(text: string, file: string): YamlNode | undefined {
   const lines = new LineCounter()
   const document = parseDocument(text.replace(/^\ufeff/, ''), {
     version: '1.2',
@@ -68,7 +85,10 @@ function invalid(text: string, file: string, message: string, at: { line: number
     })
   }
   const [what = ''] = message.split('\n')
-  return new CairnError('STAGE_FILE_INVALID', `${display(file)} is invalid: ${what.replace(/[.:]$/, '')}, line ${at.line}, column ${at.col}`)
+  return new CairnError(
+    'STAGE_FILE_INVALID',
+    `${display(file)} is invalid: ${what.replace(/[.:]$/, '')}, line ${at.line}, column ${at.col}`,
+  )
 }
 
 interface Conversion {
@@ -82,18 +102,31 @@ interface Conversion {
 
 function convert(node: Node, state: Conversion): YamlNode {
   const { line, col: column } = state.lines.linePos(node.range?.[0] ?? 0)
-  if (state.open.size > 0 && --state.left < 0) throw new CairnError('STAGE_FILE_INVALID', `${display(state.file)} is invalid: too many aliases`)
+  if (state.open.size > 0 && --state.left < 0)
+    throw new CairnError('STAGE_FILE_INVALID', `${display(state.file)} is invalid: too many aliases`)
   if (isAlias(node)) return followAlias(node, state, { line, column })
   if (isScalar(node)) return { kind: 'scalar', line, column, ...scalarOf(node) }
   if (isSeq(node)) return { kind: 'seq', line, column, nodes: node.items.map((each) => convert(each as Node, state)) }
-  if (isMap(node)) return { kind: 'map', line, column, entries: mergeKeys(node.items.flatMap((pair) => entryOf(pair, state, { line, column })), state.file) }
+  if (isMap(node))
+    return {
+      kind: 'map',
+      line,
+      column,
+      entries: mergeKeys(
+        node.items.flatMap((pair) => entryOf(pair, state, { line, column })),
+        state.file,
+      ),
+    }
   throw new CairnError('STAGE_FILE_INVALID', `${display(state.file)} is invalid: unexpected node, line ${line}, column ${column}`)
 }
 
 function followAlias(node: Node, state: Conversion, place: Place): YamlNode {
   const target = isAlias(node) ? node.resolve(state.document) : undefined
   if (!target || state.open.has(target)) {
-    throw new CairnError('STAGE_FILE_INVALID', `${display(state.file)} is invalid: unresolved alias, line ${place.line}, column ${place.column}`)
+    throw new CairnError(
+      'STAGE_FILE_INVALID',
+      `${display(state.file)} is invalid: unresolved alias, line ${place.line}, column ${place.column}`,
+    )
   }
   state.open.add(target)
   const converted = convert(target, state)
@@ -111,7 +144,10 @@ function entryOf(pair: unknown, state: Conversion, place: Place): MapEntry[] {
   if (!isPair(pair)) return []
   const key = convert(pair.key as Node, state)
   if (key.kind !== 'scalar') {
-    throw new CairnError('STAGE_FILE_INVALID', `${display(state.file)} is invalid: a key is not a scalar, line ${key.line}, column ${key.column}`)
+    throw new CairnError(
+      'STAGE_FILE_INVALID',
+      `${display(state.file)} is invalid: a key is not a scalar, line ${key.line}, column ${key.column}`,
+    )
   }
   const empty: ScalarNode = { kind: 'scalar', value: null, source: '', line: key.line || place.line, column: key.column }
   const node = pair.value ? convert(pair.value as Node, state) : empty
@@ -126,7 +162,8 @@ function mergeKeys(entries: readonly MapEntry[], file: string): MapEntry[] {
   for (const entry of entries) {
     if (entry.key !== '<<') continue
     for (const base of entry.node.kind === 'seq' ? entry.node.nodes : [entry.node]) {
-      if (base.kind !== 'map') throw new CairnError('STAGE_FILE_INVALID', `${display(file)} is invalid: '<<' needs a mapping, line ${entry.keyLine}`)
+      if (base.kind !== 'map')
+        throw new CairnError('STAGE_FILE_INVALID', `${display(file)} is invalid: '<<' needs a mapping, line ${entry.keyLine}`)
       for (const inherited of base.entries) {
         if (names.has(inherited.name)) continue
         names.add(inherited.name)

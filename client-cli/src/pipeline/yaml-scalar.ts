@@ -1,7 +1,8 @@
 import { float, int, type Scalar } from './python-value.ts'
 
 const BOOL = /^(?:true|True|TRUE|false|False|FALSE)$/
-const FLOAT = /^(?:[-+]?[0-9][0-9_]*\.[0-9_]*(?:[eE][-+]?[0-9]+)?|[-+]?[0-9][0-9_]*[eE][-+]?[0-9]+|[-+]?\.[0-9_]+(?:[eE][-+][0-9]+)?)$/
+const FLOAT =
+  /^(?:[-+]?[0-9][0-9_]*\.[0-9_]*(?:[eE][-+]?[0-9]+)?|[-+]?[0-9][0-9_]*[eE][-+]?[0-9]+|[-+]?\.[0-9_]+(?:[eE][-+][0-9]+)?)$/
 const SPECIAL = /^(?:[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN))$/
 const INT = /^(?:[-+]?0b[01_]+|[-+]?0o?[0-7_]+|[-+]?[0-9][0-9_]*|[-+]?_[0-9_]*|[-+]?0x[0-9a-fA-F_]+)$/
 const NULL = /^(?:~|null|Null|NULL|)$/
@@ -33,4 +34,5 @@ function resolveInt(text: string): Scalar {
 const NOT_TEXT = [NULL, BOOL, SPECIAL, FLOAT, INT, DAY, MOMENT, /^(?:<<|=)$/]
 
 /** True when the text, unquoted, would be read back as that very text. */
-export const readsAsText = (text: string): boolean => !/^[-+.0-9~ntfNTF<=]|^$/.test(text) || !NOT_TEXT.some((pattern) => pattern.test(text))
+export const readsAsText = (text: string): boolean =>
+  !/^[-+.0-9~ntfNTF<=]|^$/.test(text) || !NOT_TEXT.some((pattern) => pattern.test(text))

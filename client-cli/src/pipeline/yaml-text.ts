@@ -102,7 +102,8 @@ export function quotingOf(text: string): Quoting {
 }
 
 function isSafePlain(text: string): boolean {
-  if (/^[#,[\]{}&*!|>'"%@`]/.test(text) || /^[-?:](?: |$)/.test(text) || text.startsWith('---') || text.startsWith('...')) return false
+  if (/^[#,[\]{}&*!|>'"%@`]/.test(text) || /^[-?:](?: |$)/.test(text) || text.startsWith('---') || text.startsWith('...'))
+    return false
   return !/^ | $|: |:$| #/.test(text)
 }
 

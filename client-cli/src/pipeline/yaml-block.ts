@@ -1,0 +1,151 @@
+import { resolvePlain } from './yaml-scalar.ts'
+import type { MapEntry, ScalarNode, YamlNode } from './yaml-read.ts'
+
+/**
+ * Reads the plain block style that dvc writes, many times faster than a whole YAML parser: mappings, sequences and scalars of
+ * one line. Anything else (comments behind values, flow style, anchors, folded text, mistakes) gives `undefined`, and the
+ * whole parser decides; what is read here it would read the same.
+ */
+export function readBlockYaml(text: string): YamlNode | undefined {
+  const lines = cut(text)
+  if (lines === undefined || lines.length === 0) return undefined
+  const cursor = { lines, at: 0 }
+  try {
+    const node = parseBlock(cursor, lines[0]?.indent ?? 0)
+    return cursor.at === lines.length ? node : undefined
+  } catch (error) {
+    if (error === BEYOND) return undefined
+    throw error
+  }
+}
+
+interface Line {
+  number: number
+  indent: number
+  text: string
+}
+
+interface Cursor {
+  lines: Line[]
+  at: number
+}
+
+/** Thrown, never seen outside: the text is more than this reader knows. */
+const BEYOND = new Error('beyond the block style')
+
+/** Lines with content. undefined when there is something that changes how lines are read. */
+function cut(text: string): Line[] | undefined {
+  if (/[\t\r\0\u0085\u2028\u2029\ufeff]|^(?:---|\.\.\.|%)/m.test(text)) return undefined
+  const lines: Line[] = []
+  let number = 0
+  for (const raw of text.split('\n')) {
+    number++
+    const body = raw.trimStart()
+    if (body === '' || body.startsWith('#')) continue
+    lines.push({ number, indent: raw.length - body.length, text: body.trimEnd() })
+  }
+  return lines
+}
+
+function parseBlock(cursor: Cursor, indent: number): YamlNode {
+  const line = cursor.lines[cursor.at]
+  if (!line || line.indent !== indent) throw BEYOND
+  return isDash(line.text) ? parseSequence(cursor, indent) : parseMapping(cursor, indent)
+}
+
+const isDash = (text: string): boolean => text === '-' || text.startsWith('- ')
+
+function parseSequence(cursor: Cursor, indent: number): YamlNode {
+  const first = cursor.lines[cursor.at]
+  const nodes: YamlNode[] = []
+  for (let line = first; line?.indent === indent && isDash(line.text); line = cursor.lines[cursor.at]) {
+    nodes.push(parseElement(cursor, line))
+  }
+  refuseDeeper(cursor, indent)
+  return { kind: 'seq', line: first?.number ?? 1, column: indent + 1, nodes }
+}
+
+/** What follows a dash: a scalar, or a block whose first line shares the dash's. */
+function parseElement(cursor: Cursor, line: Line): YamlNode {
+  const rest = line.text.slice(1).trimStart()
+  const column = line.indent + line.text.length - rest.length
+  if (rest === '') {
+    cursor.at++
+    refuseDeeper(cursor, line.indent)
+    return { kind: 'scalar', value: null, source: '', line: line.number, column: column + 1 }
+  }
+  if (isDash(rest) || splitEntry(rest)) {
+    cursor.lines[cursor.at] = { number: line.number, indent: column, text: rest }
+    return parseBlock(cursor, column)
+  }
+  cursor.at++
+  refuseDeeper(cursor, line.indent)
+  return parseValue(rest, line.number, column + 1)
+}
+
+function parseMapping(cursor: Cursor, indent: number): YamlNode {
+  const first = cursor.lines[cursor.at]
+  const entries: MapEntry[] = []
+  const names = new Set<string>()
+  for (let line = first; line?.indent === indent && !isDash(line.text); line = cursor.lines[cursor.at]) {
+    const entry = parseEntry(cursor, line)
+    // The whole parser finds the words for a doubled key.
+    if (names.has(entry.name) || entry.key === '<<') throw BEYOND
+    names.add(entry.name)
+    entries.push(entry)
+  }
+  refuseDeeper(cursor, indent)
+  return { kind: 'map', line: first?.number ?? 1, column: indent + 1, entries }
+}
+
+function parseEntry(cursor: Cursor, line: Line): MapEntry {
+  const split = splitEntry(line.text)
+  if (!split) throw BEYOND
+  const key = parseScalar(split.key, line.number, line.indent + 1)
+  cursor.at++
+  const place = { key: key.value, name: key.source, keyLine: line.number, keyColumn: line.indent + 1 }
+  if (split.value !== '') {
+    refuseDeeper(cursor, line.indent)
+    return { ...place, node: parseValue(split.value, line.number, line.indent + line.text.length - split.value.length + 1) }
+  }
+  const next = cursor.lines[cursor.at]
+  const nested = next && (next.indent > line.indent || (next.indent === line.indent && isDash(next.text)))
+  const empty: ScalarNode = {
+    kind: 'scalar',
+    value: null,
+    source: '',
+    line: line.number,
+    column: line.indent + line.text.length + 1,
+  }
+  return { ...place, node: nested ? parseBlock(cursor, next.indent) : empty }
+}
+
+/** A line that is indented deeper than what it follows continues a scalar, or is a mistake. */
+function refuseDeeper(cursor: Cursor, indent: number): void {
+  const next = cursor.lines[cursor.at]
+  if (next && next.indent > indent) throw BEYOND
+}
+
+const ENTRY = /^((?:'(?:[^']|'')*'|[^\s'"#,[\]{}&*!|>%@`?:-](?:[^:#]|:(?! |$)|(?<! )#)*)):(?: +(.*))?$/
+
+function splitEntry(text: string): { key: string; value: string } | undefined {
+  const match = ENTRY.exec(text)
+  return match?.[1] === undefined ? undefined : { key: match[1].trimEnd(), value: match[2] ?? '' }
+}
+
+function parseValue(text: string, line: number, column: number): YamlNode {
+  if (text === '[]') return { kind: 'seq', line, column, nodes: [] }
+  if (text === '{}') return { kind: 'map', line, column, entries: [] }
+  return parseScalar(text, line, column)
+}
+
+const SINGLE = /^'((?:[^']|'')*)'$/
+const DOUBLE = /^"([^"\\]*)"$/
+const PLAIN = /^(?:[^\s'"#,[\]{}&*!|>%@`?:-]|[-?:](?=[^\s]))(?:[^:#]|:(?! |$)|(?<! )#)*$/
+
+function parseScalar(text: string, line: number, column: number): ScalarNode {
+  const quoted = SINGLE.exec(text)?.[1]?.replaceAll("''", "'") ?? DOUBLE.exec(text)?.[1]
+  if (quoted !== undefined) return { kind: 'scalar', value: quoted, source: quoted, line, column }
+  if (!PLAIN.test(text)) throw BEYOND
+  return { kind: 'scalar', value: resolvePlain(text), source: text, line, column }
+}
