@@ -384,6 +384,59 @@ describe('a dvc.yaml', () => {
     expect(read('out.txt')).toBe('text\n')
   })
 
+  test('takes stages from the command line, and refuses what would break it', async () => {
+    write('more.json', '{"x": 1}')
+    await here.cairn(
+      'stage',
+      'add',
+      '-n',
+      'fit',
+      '-d',
+      'end.txt',
+      '-p',
+      'other,lr',
+      '-p',
+      'more.json:x',
+      '-M',
+      'm.json',
+      '-o',
+      'model',
+      'echo 1 > m.json; touch model',
+    )
+    expect(read('dvc.yaml')).toBe(
+      `${yaml('cp in.txt out.txt')}  fit:
+    cmd: echo 1 > m.json; touch model
+    deps:
+    - end.txt
+    params:
+    - lr
+    - other
+    - more.json:
+      - x
+    outs:
+    - model
+    metrics:
+    - m.json:
+        cache: false
+`,
+    )
+    expect(read('.gitignore')).toBe('/model\n')
+    expect((await here.cairn('repro', 'fit')).code).toBe(0)
+    expect((await here.cairn('stage', 'list')).stdout).toBe(
+      'prepare  Outputs out.txt\nlast     Outputs end.txt\nfit      Outputs model; Reports m.json\n',
+    )
+    const twice = await here.tryCairn('stage', 'add', '-n', 'fit', 'true')
+    expect(twice).toMatchObject({
+      code: 255,
+      stderr: expect.stringContaining("Stage 'fit' already exists in 'dvc.yaml'. Use '--force' to overwrite."),
+    })
+    const circle = await here.tryCairn('stage', 'add', '-n', 'back', '-d', 'model', '-o', 'in.txt', 'true')
+    expect(circle).toMatchObject({
+      code: 255,
+      stderr: expect.stringContaining('both a dependency and an output in stages: prepare, last, fit, back.'),
+    })
+  })
+
   test('is drawn and listed', async () => {
     expect((await here.cairn('dag', '--mermaid')).stdout).toBe(
       'flowchart TD\n\tnode1["last"]\n\tnode2["prepare"]\n\tnode2-->node1\n',

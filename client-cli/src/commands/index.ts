@@ -52,6 +52,16 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: async () => (await import('./status.ts')).command,
   },
   {
+    name: 'stage add',
+    summary: "Write a stage into this folder's dvc.yaml.",
+    load: async () => (await import('./stage-add.ts')).command,
+  },
+  {
+    name: 'stage list',
+    summary: 'Print the stages and what they are for.',
+    load: async () => (await import('./stage-list.ts')).command,
+  },
+  {
     name: 'pipeline show',
     summary: 'Print the stages that a target is made by, in the order in which they run.',
     load: async () => (await import('./pipeline-show.ts')).command,

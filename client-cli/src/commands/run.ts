@@ -4,14 +4,14 @@ import type { Command, Options } from '../command.ts'
 import { buildGraph, type Graph } from '../pipeline/graph.ts'
 import { observe } from '../pipeline/observe.ts'
 import { reproduce, type Work } from '../pipeline/reproduce.ts'
-import { isExternal, locate } from '../pipeline/stage-path.ts'
 import { writeAndTell } from '../pipeline/stage-turn.ts'
 import { runWords } from '../pipeline/stage-words.ts'
-import type { Dep, Out, Stage } from '../pipeline/stage.ts'
+import type { Out, Stage } from '../pipeline/stage.ts'
 import { changesOf, decide, sameValue } from '../pipeline/staleness.ts'
 import { withRepoLock } from '../repo/repo-lock.ts'
 import { joinCommand } from './join-command.ts'
 import { withSession, type Session } from './session.ts'
+import { describeFiles, locateInside, STAGE_OPTIONS, textOf } from './stage-options.ts'
 import { hintToTrack } from './track-hint.ts'
 
 export const command: Command = {
@@ -21,13 +21,7 @@ export const command: Command = {
   arguments: [{ name: '[command...]', summary: 'The command with its own arguments; several words are joined by blanks.' }],
   options: [
     { flags: '-f, --file <name>', summary: 'The stage file: Dvcfile or a name that ends in .dvc. Default: <first out>.dvc' },
-    { flags: '-d, --deps <path>', summary: 'A file or folder that the command reads.', repeatable: true },
-    { flags: '-o, --outs <path>', summary: 'A file or folder that it makes, kept in the cache.', repeatable: true },
-    { flags: '-O, --outs-no-cache <path>', summary: 'One that is not kept in the cache.', repeatable: true },
-    { flags: '-m, --metrics <path>', summary: 'A metrics file, kept in the cache.', repeatable: true },
-    { flags: '-M, --metrics-no-cache <path>', summary: 'A metrics file for Git to keep.', repeatable: true },
-    { flags: '--outs-persist <path>', summary: 'An out that is left in place for the next run.', repeatable: true },
-    { flags: '--outs-persist-no-cache <path>', summary: 'The same, not kept in the cache.', repeatable: true },
+    ...STAGE_OPTIONS,
     { flags: '-w, --wdir <folder>', summary: 'Where the command runs. Default: here.' },
     { flags: '--no-exec', summary: 'Write the stage file without running the command.' },
     { flags: '-y, --yes', summary: 'Replace a stage file without a warning.' },
@@ -62,7 +56,7 @@ export const command: Command = {
 /** The stage to write and its place among the others; no stage when it is there already and nothing changed. */
 async function planStage(session: Session, cmd: string, options: Options): Promise<{ graph: Graph; stage: Stage | undefined }> {
   const stages = await session.load()
-  const stage = describeStage(session.cwd, stages, cmd, options)
+  const stage = describeStage(session, stages, cmd, options)
   const existing = stages.find((other) => other.file === stage.file)
   const graph = buildGraph([...stages.filter((other) => other !== existing), stage])
   if (existing && (await isUpToDate(session, existing, stage, options))) {
@@ -76,12 +70,10 @@ async function planStage(session: Session, cmd: string, options: Options): Promi
 }
 
 /** The stage that the command line describes, with nothing recorded yet. */
-function describeStage(cwd: string, stages: readonly Stage[], cmd: string, options: Options): Stage {
+function describeStage({ repo, cwd }: Session, stages: readonly Stage[], cmd: string, options: Options): Stage {
   if (cmd === '' && options['exec'] !== false)
     throw new CairnError('FAILED', 'command is not specified', { hint: 'cairn run -f FILE -d DEP -o OUT COMMAND' })
-  const wdir = locateInside(cwd, textOf(options['wdir']) ?? '.', 'stage working dir')
-  const deps = pathsOf(options['deps']).map((def): Dep => ({ path: locate(wdir, def), def: normalized(def) }))
-  const outs = describeOuts(wdir, options)
+  const { wdir, deps, outs } = describeFiles(repo, cwd, options)
   const first = outs[0]
   const name = textOf(options['file']) ?? (first ? `${path.posix.basename(first.path)}.dvc` : 'Dvcfile')
   const file = locateInside(cwd, name, 'stage file')
@@ -106,38 +98,10 @@ function describeStage(cwd: string, stages: readonly Stage[], cmd: string, optio
   }
 }
 
-function describeOuts(wdir: string, options: Options): Out[] {
-  const make = (option: string, flags: Partial<Out>) =>
-    pathsOf(options[option]).map((def): Out => {
-      const location = locate(wdir, def)
-      if (location === '' || isExternal(location)) {
-        throw new CairnError('FAILED', `Cached output(s) outside of DVC project: ${def}.`, {
-          hint: 'Outputs must lie inside of the repository.',
-        })
-      }
-      if (/\.dvc$/.test(location)) throw new CairnError('FAILED', `DVC file '${def}' cannot be an output.`)
-      return { path: location, def: normalized(def), cache: true, persist: false, push: true, ...flags }
-    })
-  return [
-    ...make('outs', {}),
-    ...make('metrics', { metric: {} }),
-    ...make('outsNoCache', { cache: false }),
-    ...make('metricsNoCache', { cache: false, metric: {} }),
-    ...make('outsPersist', { persist: true }),
-    ...make('outsPersistNoCache', { persist: true, cache: false }),
-  ]
-}
-
 /** How to read a metric was told once (`metrics modify`); running the stage anew does not forget it. */
 function keepMetric(out: Out, before: Stage | undefined): Out {
   const known = before?.outs.find((other) => other.path === out.path)?.metric
   return out.metric && known ? { ...out, metric: known } : out
-}
-
-function locateInside(cwd: string, given: string, what: string): string {
-  const location = locate(cwd, given)
-  if (isExternal(location)) throw new CairnError('FAILED', `${what} '${given}' is outside of the repository`)
-  return location
 }
 
 async function isUpToDate({ workspace }: Session, existing: Stage, wanted: Stage, options: Options): Promise<boolean> {
@@ -158,7 +122,3 @@ function definitionOf({ cmd, wdir, deps, outs }: Stage): unknown {
       .toSorted(),
   }
 }
-
-const normalized = (def: string): string => path.posix.normalize(def).replace(/(.)\/$/, '$1')
-const textOf = (value: unknown): string | undefined => (typeof value === 'string' ? value : undefined)
-const pathsOf = (value: unknown): string[] => (Array.isArray(value) ? value.map(String) : [])
