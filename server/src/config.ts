@@ -90,7 +90,8 @@ function readNumber(env: Env, name: string, fallback: number, max = Number.MAX_S
   const text = env[name]
   if (!text) return fallback
   const value = Number(text)
-  if (!Number.isInteger(value) || value < 0 || value > max) throw new CairnError('CONFIG', `${name} is '${text}' and must be a whole number up to ${max}`)
+  if (!Number.isInteger(value) || value < 0 || value > max)
+    throw new CairnError('CONFIG', `${name} is '${text}' and must be a whole number up to ${max}`)
   return value
 }
 
@@ -114,13 +115,17 @@ function readS3(env: Env): S3Config | undefined {
 function readLevel(env: Env): string {
   const level = env['CAIRN_LOG_LEVEL'] || 'info'
   const levels = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent']
-  if (!levels.includes(level)) throw new CairnError('CONFIG', `CAIRN_LOG_LEVEL is '${level}' and must be one of ${levels.join(', ')}`)
+  if (!levels.includes(level))
+    throw new CairnError('CONFIG', `CAIRN_LOG_LEVEL is '${level}' and must be one of ${levels.join(', ')}`)
   return level
 }
 
 function readKey(env: Env): Uint8Array | undefined {
   const text = env['CAIRN_SIGNING_KEY']
   if (!text) return undefined
-  if (text.length < 32) throw new CairnError('CONFIG', 'CAIRN_SIGNING_KEY has fewer than 32 characters', { hint: 'Make one with `openssl rand -hex 32`.' })
+  if (text.length < 32)
+    throw new CairnError('CONFIG', 'CAIRN_SIGNING_KEY has fewer than 32 characters', {
+      hint: 'Make one with `openssl rand -hex 32`.',
+    })
   return new TextEncoder().encode(text)
 }

@@ -21,7 +21,9 @@ function plainLines(): DestinationStream {
   return {
     write(line: string) {
       const { level, time, msg, err, ...rest } = JSON.parse(line) as Record<string, unknown> & { err?: { stack?: string } }
-      const fields = Object.entries(rest).map(([name, value]) => `${name}=${typeof value === 'string' ? value : JSON.stringify(value)}`)
+      const fields = Object.entries(rest).map(
+        ([name, value]) => `${name}=${typeof value === 'string' ? value : JSON.stringify(value)}`,
+      )
       const words = [String(time).slice(11, 19), LEVELS[Number(level)], msg, ...fields, err?.stack].filter(Boolean)
       process.stdout.write(`${words.join(' ')}\n`)
     },

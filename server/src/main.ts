@@ -7,7 +7,7 @@ import { tokenCreate, tokenList, tokenRevoke } from './commands/tokens.ts'
 import { type Config, readConfig } from './config.ts'
 import { createLog, type Log } from './log.ts'
 import { VERSION } from './version.ts'
-import { migrateDatabase, openDatabase, openParts, type Parts } from './wire.ts'
+import { migrateDatabase, openParts, type Parts } from './wire.ts'
 
 const HELP = `Usage: cairn-server COMMAND
 
@@ -85,14 +85,19 @@ async function runShort(
       return well ? 0 : 1
     })
   }
-  if (command === 'token' && verb === 'create') return withParts(config, log, signal, async (parts) => say(await tokenCreate(parts, flags)))
-  if (command === 'token' && verb === 'list') return withParts(config, log, signal, async (parts) => say(await tokenList(parts, flags)))
-  if (command === 'token' && verb === 'revoke') return withParts(config, log, signal, async (parts) => say(await tokenRevoke(parts, operand)))
-  throw new CairnError('USAGE', `unknown command '${[command, verb].filter(Boolean).join(' ')}'`, { hint: 'See `cairn-server --help`.' })
+  if (command === 'token' && verb === 'create')
+    return withParts(config, log, signal, async (parts) => say(await tokenCreate(parts, flags)))
+  if (command === 'token' && verb === 'list')
+    return withParts(config, log, signal, async (parts) => say(await tokenList(parts, flags)))
+  if (command === 'token' && verb === 'revoke')
+    return withParts(config, log, signal, async (parts) => say(await tokenRevoke(parts, operand)))
+  throw new CairnError('USAGE', `unknown command '${[command, verb].filter(Boolean).join(' ')}'`, {
+    hint: 'See `cairn-server --help`.',
+  })
 }
 
 async function runMigrate(config: Config, log: Log, signal: AbortSignal): Promise<number> {
-  const database = await openDatabase(config, log, signal)
+  const database = await attachDatabase(config, log, signal)
   try {
     const applied = await migrateDatabase(database, log)
     return say(applied.length > 0 ? applied.join('\n') : 'The database is up to date.')

@@ -49,11 +49,26 @@ export interface Parts {
   close(): Promise<void>
 }
 
-/** Opens the database that the configuration names, or starts our own. */
-export async function openDatabase(config: Config, log: Log, signal?: AbortSignal): Promise<Database> {
-  if (config.databaseUrl) return { poolConfig: { connectionString: config.databaseUrl }, kind: 'PostgreSQL at DATABASE_URL', stop: () => Promise.resolve() }
-  const options = { dir: path.join(config.home, 'postgres'), log: (line: string) => log.warn(line), ...(signal ? { signal } : {}) }
-  const postgres = await startEmbeddedPostgres(options)
+/**
+ * Opens the database that the configuration names, or starts our own; `patienceSeconds` is how long it waits for another
+ * server to let go of it. @throws CairnError LOCKED, CONFIG
+ */
+export async function openDatabase(
+  config: Config,
+  log: Log,
+  start: { signal?: AbortSignal; patienceSeconds?: number } = {},
+): Promise<Database> {
+  if (config.databaseUrl)
+    return {
+      poolConfig: { connectionString: config.databaseUrl },
+      kind: 'PostgreSQL at DATABASE_URL',
+      stop: () => Promise.resolve(),
+    }
+  const postgres = await startEmbeddedPostgres({
+    dir: path.join(config.home, 'postgres'),
+    log: (line) => log.warn(line),
+    ...start,
+  })
   return { poolConfig: postgres.poolConfig, kind: `embedded PostgreSQL (${postgres.kind})`, stop: () => postgres.stop() }
 }
 
@@ -104,7 +119,12 @@ async function openBlobs({ s3, home }: Config): Promise<{ store: BlobStore; kind
   return { store: withRetry(withLimit(s3BlobStore(s3), limits)), kind: `bucket ${s3.bucket} at ${s3.endpoint}` }
 }
 
-async function openJobs({ redisUrl }: Config, pool: pg.Pool, database: Database, log: Log): Promise<{ queue: JobQueue; kind: string }> {
+async function openJobs(
+  { redisUrl }: Config,
+  pool: pg.Pool,
+  database: Database,
+  log: Log,
+): Promise<{ queue: JobQueue; kind: string }> {
   const options = { poolConfig: database.poolConfig, log: (line: string) => log.warn(line) }
   if (!redisUrl) return { queue: createPostgresJobs(pool, options), kind: 'a table in the database' }
   const { createBullmqJobs } = await import('./adapters/jobs/bullmq-jobs.ts')
@@ -149,7 +169,8 @@ export async function serve(parts: Parts): Promise<Serving> {
   })
   const listening = await listen(app, config)
   const watching = stores.catalog.watchRevocations((id) => principals.forget(id), background.signal)
-  const flush = () => principals.flushUse().catch((error: unknown) => log.warn({ err: error }, 'could not write down which tokens were used'))
+  const flush = () =>
+    principals.flushUse().catch((error: unknown) => log.warn({ err: error }, 'could not write down which tokens were used'))
   const flushing = setInterval(() => void flush(), FLUSH_MILLISECONDS)
   return {
     url: config.publicUrl ?? `http://${shownHost(config.host)}:${listening.port}`,

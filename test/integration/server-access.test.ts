@@ -43,8 +43,20 @@ const CASES: Case[] = [
   { method: 'GET', path: project(`/objects/${HERE}`), needs: 'read', ok: 200 },
   { method: 'HEAD', path: project(`/objects/${HERE}`), needs: 'read', ok: 200 },
   { method: 'POST', path: project('/objects'), needs: 'write', ask: { body: 'no form' }, ok: 400 },
-  { method: 'POST', path: project(`/trees?digest=${EMPTY_TREE.digest}`), needs: 'write', ask: { body: EMPTY_TREE.bytes }, ok: 200 },
-  { method: 'POST', path: project('/packs'), needs: 'write', ask: { body: packOf([{ bytes: 'here' }]), headers: { 'Content-Type': PACK_TYPE } }, ok: 200 },
+  {
+    method: 'POST',
+    path: project(`/trees?digest=${EMPTY_TREE.digest}`),
+    needs: 'write',
+    ask: { body: EMPTY_TREE.bytes },
+    ok: 200,
+  },
+  {
+    method: 'POST',
+    path: project('/packs'),
+    needs: 'write',
+    ask: { body: packOf([{ bytes: 'here' }]), headers: { 'Content-Type': PACK_TYPE } },
+    ok: 200,
+  },
   { method: 'POST', path: project(`/sessions/${NO_SESSION}/commit`), needs: 'write', ask: { json: { roots: [] } }, ok: 404 },
   { method: 'GET', path: project(''), needs: 'read', ok: 200 },
   { method: 'GET', path: project('/damaged'), needs: 'read', ok: 200 },
@@ -58,7 +70,13 @@ const CASES: Case[] = [
   { method: 'GET', path: '/api/v1/projects', needs: 'read', ok: 200 },
   { method: 'POST', path: '/api/v1/projects', needs: 'admin', over: 'server', ask: { json: { slug: 'demo' } }, ok: 409 },
   { method: 'GET', path: '/api/v1/tokens', needs: 'admin', ok: 200 },
-  { method: 'POST', path: '/api/v1/tokens', needs: 'admin', ask: { json: { name: 'x', scopes: ['read'], projects: ['demo'], expiresIn: 60 } }, ok: 201 },
+  {
+    method: 'POST',
+    path: '/api/v1/tokens',
+    needs: 'admin',
+    ask: { json: { name: 'x', scopes: ['read'], projects: ['demo'], expiresIn: 60 } },
+    ok: 201,
+  },
   { method: 'DELETE', path: `/api/v1/tokens/${NO_SESSION}`, needs: 'admin', ok: 404 },
   { method: 'GET', path: '/api/v1/jobs', needs: 'admin', over: 'server', ok: 200 },
   { method: 'GET', path: '/api/v1/jobs/999999', needs: 'admin', over: 'server', ok: 404 },
@@ -85,32 +103,47 @@ describe('rights', () => {
     expect([answer.status, answer.headers.get('www-authenticate')]).toEqual([401, 'Basic realm="cairn", charset="UTF-8"'])
   })
 
-  test.each(named.filter(([, one]) => ofProject(one)))('%s answers the same for a project beyond reach and for none', async (_name, one) => {
-    const token = await server.token(['admin'], ['demo'])
-    const answers = await Promise.all(
-      ['other', 'nosuch'].map(async (slug) => {
-        const answer = await server.ask(one.method, pathIn(one, slug), { ...one.ask, token })
-        const headers = Object.fromEntries([...answer.headers].filter(([name]) => name !== 'x-request-id' && name !== 'date'))
-        return JSON.stringify([answer.status, answer.statusText, headers, await answer.text()]).replaceAll(slug, 'SLUG').replace(/"content-length":"\d+"/, '')
-      }),
-    )
-    expect(answers[0]).toContain('404')
-    expect(answers[0]).toBe(answers[1])
-  })
+  test.each(named.filter(([, one]) => ofProject(one)))(
+    '%s answers the same for a project beyond reach and for none',
+    async (_name, one) => {
+      const token = await server.token(['admin'], ['demo'])
+      const answers = await Promise.all(
+        ['other', 'nosuch'].map(async (slug) => {
+          const answer = await server.ask(one.method, pathIn(one, slug), { ...one.ask, token })
+          const headers = Object.fromEntries([...answer.headers].filter(([name]) => name !== 'x-request-id' && name !== 'date'))
+          return JSON.stringify([answer.status, answer.statusText, headers, await answer.text()])
+            .replaceAll(slug, 'SLUG')
+            .replace(/"content-length":"\d+"/, '')
+        }),
+      )
+      expect(answers[0]).toContain('404')
+      expect(answers[0]).toBe(answers[1])
+    },
+  )
 
-  test.each(named.filter(([, one]) => one.over === 'server'))('%s is not for an administrator of some projects', async (_name, one) => {
-    const token = await server.token(['admin'], ['demo'])
-    expect((await server.ask(one.method, one.path, { ...one.ask, token })).status).toBe(403)
-  })
+  test.each(named.filter(([, one]) => one.over === 'server'))(
+    '%s is not for an administrator of some projects',
+    async (_name, one) => {
+      const token = await server.token(['admin'], ['demo'])
+      expect((await server.ask(one.method, one.path, { ...one.ask, token })).status).toBe(403)
+    },
+  )
 
   test('the matrix names every route of the API that wants a token', async () => {
     const { paths } = (await (await server.ask('GET', '/api/v1/openapi.json', { token: null })).json()) as {
       paths: Record<string, Record<string, { security: unknown[] }>>
     }
     const described = Object.entries(paths).flatMap(([path, methods]) =>
-      Object.entries(methods).flatMap(([method, { security }]) => (security.length > 0 ? [`${method.toUpperCase()} ${path}`] : [])),
+      Object.entries(methods).flatMap(([method, { security }]) =>
+        security.length > 0 ? [`${method.toUpperCase()} ${path}`] : [],
+      ),
     )
-    const shape = (one: Case) => `${one.method} ${one.path.split('?')[0]}`.replace('PROJECT', '{project}').replace(HERE, '{digest}').replace(NO_SESSION, '{id}').replace('999999', '{id}')
+    const shape = (one: Case) =>
+      `${one.method} ${one.path.split('?')[0]}`
+        .replace('PROJECT', '{project}')
+        .replace(HERE, '{digest}')
+        .replace(NO_SESSION, '{id}')
+        .replace('999999', '{id}')
     const tested = new Set(CASES.map(shape))
     expect(described.filter((entry) => !tested.has(entry))).toEqual([])
   })
@@ -126,7 +159,14 @@ describe('tokens', () => {
   test('a token is taken as Bearer, as the password of Basic and bare', async () => {
     const basic = (text: string) => `Basic ${Buffer.from(text).toString('base64')}`
     const token = server.adminToken
-    for (const header of [`Bearer ${token}`, `bearer ${token}`, basic(`anybody:${token}`), basic(`:${token}`), basic(`x:Bearer ${token}`), token]) {
+    for (const header of [
+      `Bearer ${token}`,
+      `bearer ${token}`,
+      basic(`anybody:${token}`),
+      basic(`:${token}`),
+      basic(`x:Bearer ${token}`),
+      token,
+    ]) {
       const answer = await server.ask('GET', '/api/v1/whoami', { token: null, headers: { Authorization: header } })
       expect([header.slice(0, 6), answer.status]).toEqual([header.slice(0, 6), 200])
     }
@@ -163,25 +203,34 @@ describe('tokens', () => {
     expect((await server.ask('DELETE', `/api/v1/tokens/${token.id}`)).status).toBe(204)
     const answer = await server.ask('GET', '/api/v1/whoami', { token: secret })
     expect([answer.status, ((await answer.json()) as { code: string }).code]).toEqual([401, 'TOKEN_REVOKED'])
-    const { tokens } = (await (await server.ask('GET', '/api/v1/tokens')).json()) as { tokens: Array<{ id: string; revokedAt: string | null }> }
+    const { tokens } = (await (await server.ask('GET', '/api/v1/tokens')).json()) as {
+      tokens: Array<{ id: string; revokedAt: string | null }>
+    }
     expect(tokens.find(({ id }) => id === token.id)?.revokedAt).not.toBeNull()
   })
 
   test('a token made over the API works, and its secret is nowhere but in that answer', async () => {
     const json = { name: 'ci', scopes: ['read'], projects: ['demo'], expiresIn: 3600 }
-    const { secret, token } = (await (await server.ask('POST', '/api/v1/tokens', { json })).json()) as { secret: string; token: { id: string } }
+    const { secret, token } = (await (await server.ask('POST', '/api/v1/tokens', { json })).json()) as {
+      secret: string
+      token: { id: string }
+    }
     expect((await server.ask('GET', '/api/v1/projects/demo', { token: secret })).status).toBe(200)
-    for (const path of ['/api/v1/tokens', '/api/v1/audit']) expect(await (await server.ask('GET', path)).text()).not.toContain(secret)
+    for (const path of ['/api/v1/tokens', '/api/v1/audit'])
+      expect(await (await server.ask('GET', path)).text()).not.toContain(secret)
     expect(await (await server.ask('GET', '/api/v1/audit')).text()).toContain(token.id)
   })
 
   test('an administrator of one project makes, sees and revokes tokens of that project only', async () => {
     const token = await server.token(['admin'], ['demo'])
-    const make = (projects: string[] | null) => server.ask('POST', '/api/v1/tokens', { token, json: { name: 'n', scopes: ['read'], projects, expiresIn: null } })
+    const make = (projects: string[] | null) =>
+      server.ask('POST', '/api/v1/tokens', { token, json: { name: 'n', scopes: ['read'], projects, expiresIn: null } })
     expect((await make(['demo'])).status).toBe(201)
     expect((await make(['demo', 'other'])).status).toBe(403)
     expect((await make(null)).status).toBe(403)
-    const { tokens } = (await (await server.ask('GET', '/api/v1/tokens', { token })).json()) as { tokens: Array<{ projects: string[] | null }> }
+    const { tokens } = (await (await server.ask('GET', '/api/v1/tokens', { token })).json()) as {
+      tokens: Array<{ projects: string[] | null }>
+    }
     expect(tokens.every(({ projects }) => projects?.join() === 'demo')).toBe(true)
     const own = (await (await server.ask('GET', '/api/v1/whoami')).json()) as { token: { id: string } }
     expect((await server.ask('DELETE', `/api/v1/tokens/${own.token.id}`, { token })).status).toBe(404)
@@ -189,7 +238,9 @@ describe('tokens', () => {
 
   test('a list of projects holds what the token reaches', async () => {
     const token = await server.token(['read'], ['other'])
-    const { projects } = (await (await server.ask('GET', '/api/v1/projects', { token })).json()) as { projects: Array<{ slug: string; objects: number }> }
+    const { projects } = (await (await server.ask('GET', '/api/v1/projects', { token })).json()) as {
+      projects: Array<{ slug: string; objects: number }>
+    }
     expect(projects.map(({ slug }) => slug)).toEqual(['other'])
   })
 })

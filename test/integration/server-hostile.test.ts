@@ -21,7 +21,8 @@ const codeOf = async (answer: Response) => [answer.status, ((await answer.json()
 const isThere = async (digest: Digest) => (await server.ask('HEAD', `${P}/objects/${digest}`)).status === 200
 const head = (method: string, path: string, ...lines: string[]) =>
   [`${method} ${path} HTTP/1.1`, 'Host: x', `Authorization: Bearer ${server.adminToken}`, ...lines, '', ''].join('\r\n')
-const sendTree = (text: string, digest = digestOf(text, { tree: true })) => server.ask('POST', `${P}/trees?digest=${digest}`, { body: text })
+const sendTree = (text: string, digest = digestOf(text, { tree: true })) =>
+  server.ask('POST', `${P}/trees?digest=${digest}`, { body: text })
 const sendPack = (bytes: Uint8Array) => server.ask('POST', `${P}/packs`, { body: bytes, headers: { 'Content-Type': PACK_TYPE } })
 const blobCount = async () => {
   let count = 0
@@ -33,7 +34,10 @@ describe('bodies', () => {
   test('bytes that hash to something else are refused and leave nothing behind', async () => {
     const before = await blobCount()
     const digest = digestOf('the promise')
-    expect(await codeOf(await server.ask('PUT', `${P}/objects/${digest}`, { body: 'the delivery' }))).toEqual([422, 'DIGEST_MISMATCH'])
+    expect(await codeOf(await server.ask('PUT', `${P}/objects/${digest}`, { body: 'the delivery' }))).toEqual([
+      422,
+      'DIGEST_MISMATCH',
+    ])
     expect(await isThere(digest)).toBe(false)
     expect(await blobCount()).toBe(before)
   })
@@ -123,7 +127,18 @@ describe('bodies', () => {
 
 describe('trees', () => {
   const entry = (relpath: string) => JSON.stringify([{ md5: digestOf('x'), relpath }])
-  const unsafe = ['../up', 'a/../../up', '/etc/passwd', 'a//b', './a', 'C:\\x', 'a\0b', '.git/hooks/post-checkout', 'a/.dvc/config', '']
+  const unsafe = [
+    '../up',
+    'a/../../up',
+    '/etc/passwd',
+    'a//b',
+    './a',
+    'C:\\x',
+    'a\0b',
+    '.git/hooks/post-checkout',
+    'a/.dvc/config',
+    '',
+  ]
 
   test.each(unsafe)('the path %j is refused', async (relpath) => {
     expect(await codeOf(await sendTree(entry(relpath)))).toEqual([422, 'BAD_TREE'])
@@ -155,7 +170,10 @@ describe('trees', () => {
   })
 
   test('an unknown content encoding is refused', async () => {
-    const answer = await server.ask('POST', `${P}/trees?digest=${digestOf('[]', { tree: true })}`, { body: '[]', headers: { 'Content-Encoding': 'br' } })
+    const answer = await server.ask('POST', `${P}/trees?digest=${digestOf('[]', { tree: true })}`, {
+      body: '[]',
+      headers: { 'Content-Encoding': 'br' },
+    })
     expect(answer.status).toBe(400)
   })
 })
@@ -195,27 +213,48 @@ describe('packs', () => {
 describe('questions', () => {
   test('too many digests at once are refused', async () => {
     const length = (MAX_DIGESTS + 1) * PACKED_DIGEST_BYTES
-    const answer = await server.ask('POST', `${P}/objects/missing`, { body: new Uint8Array(length), headers: { 'Content-Type': DIGESTS_TYPE } })
+    const answer = await server.ask('POST', `${P}/objects/missing`, {
+      body: new Uint8Array(length),
+      headers: { 'Content-Type': DIGESTS_TYPE },
+    })
     expect(await codeOf(answer)).toEqual([413, 'BODY_TOO_LARGE'])
     const many = Array.from({ length: 65_537 }, (_, at) => makeDigest(at.toString(16).padStart(32, '0')))
-    const fetched = await server.ask('POST', `${P}/objects/fetch`, { body: packDigests(many), headers: { 'Content-Type': DIGESTS_TYPE } })
+    const fetched = await server.ask('POST', `${P}/objects/fetch`, {
+      body: packDigests(many),
+      headers: { 'Content-Type': DIGESTS_TYPE },
+    })
     expect(await codeOf(fetched)).toEqual([400, 'BAD_REQUEST'])
   })
 
   test('half a digest, an unknown kind and no digest are refused', async () => {
-    const ask = (body: Uint8Array) => server.ask('POST', `${P}/objects/missing`, { body, headers: { 'Content-Type': DIGESTS_TYPE } })
+    const ask = (body: Uint8Array) =>
+      server.ask('POST', `${P}/objects/missing`, { body, headers: { 'Content-Type': DIGESTS_TYPE } })
     expect(await codeOf(await ask(new Uint8Array(16)))).toEqual([400, 'BAD_DIGEST'])
     expect(await codeOf(await ask(new Uint8Array(17).fill(9)))).toEqual([400, 'BAD_DIGEST'])
     expect(await codeOf(await server.ask('GET', `${P}/objects/nonsense`))).toEqual([400, 'BAD_DIGEST'])
-    expect(await codeOf(await server.ask('POST', `${P}/objects/missing`, { json: { digests: ['../../etc'] } }))).toEqual([400, 'BAD_REQUEST'])
+    expect(await codeOf(await server.ask('POST', `${P}/objects/missing`, { json: { digests: ['../../etc'] } }))).toEqual([
+      400,
+      'BAD_REQUEST',
+    ])
   })
 
   test('a session of another project is unknown', async () => {
     await server.createProject('elsewhere')
-    const { session } = (await (await server.ask('POST', '/api/v1/projects/elsewhere/objects/missing', { json: { digests: [] } })).json()) as { session: string }
-    expect(await codeOf(await server.ask('POST', `${P}/objects/missing?session=${session}`, { json: { digests: [] } }))).toEqual([404, 'SESSION_UNKNOWN'])
-    expect(await codeOf(await server.ask('POST', `${P}/sessions/${session}/commit`, { json: { roots: [] } }))).toEqual([404, 'SESSION_UNKNOWN'])
-    expect(await codeOf(await server.ask('POST', `${P}/sessions/nonsense/commit`, { json: { roots: [] } }))).toEqual([404, 'SESSION_UNKNOWN'])
+    const { session } = (await (
+      await server.ask('POST', '/api/v1/projects/elsewhere/objects/missing', { json: { digests: [] } })
+    ).json()) as { session: string }
+    expect(await codeOf(await server.ask('POST', `${P}/objects/missing?session=${session}`, { json: { digests: [] } }))).toEqual([
+      404,
+      'SESSION_UNKNOWN',
+    ])
+    expect(await codeOf(await server.ask('POST', `${P}/sessions/${session}/commit`, { json: { roots: [] } }))).toEqual([
+      404,
+      'SESSION_UNKNOWN',
+    ])
+    expect(await codeOf(await server.ask('POST', `${P}/sessions/nonsense/commit`, { json: { roots: [] } }))).toEqual([
+      404,
+      'SESSION_UNKNOWN',
+    ])
   })
 
   test('malformed JSON, wrong shapes and bad names are told apart from bugs', async () => {
@@ -231,7 +270,8 @@ describe('questions', () => {
       ['POST', `${P}/trees`, { body: '[]' }],
       ['POST', `${P}/objects/missing?session=nonsense`, { json: { digests: [] } }],
     ]
-    for (const [method, path, ask] of wrong) expect([path, ...(await codeOf(await server.ask(method, path, ask)))]).toEqual([path, 400, 'BAD_REQUEST'])
+    for (const [method, path, ask] of wrong)
+      expect([path, ...(await codeOf(await server.ask(method, path, ask)))]).toEqual([path, 400, 'BAD_REQUEST'])
   })
 
   test('paths that are none are 404, and a path that cannot be read is 400', async () => {

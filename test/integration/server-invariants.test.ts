@@ -34,10 +34,12 @@ afterAll(() => server.stop())
 
 const put = (bytes: Uint8Array | string, digest = digestOf(bytes), project = 'demo') =>
   server.ask('PUT', `/api/v1/projects/${project}/objects/${digest}`, { body: bytes })
-const status = async (digest: Digest, token?: string) => (await server.ask('GET', `${P}/objects/${digest}`, token ? { token } : {})).status
+const status = async (digest: Digest, token?: string) =>
+  (await server.ask('GET', `${P}/objects/${digest}`, token ? { token } : {})).status
 const missing = async (digests: Digest[]) =>
   ((await (await server.ask('POST', `${P}/objects/missing`, { json: { digests } })).json()) as { missing: Digest[] }).missing
-const rowOf = async (digest: Digest): Promise<ObjectRow | undefined> => (await server.parts.stores.catalog.findObjects(await demo(), [digest]))[0]
+const rowOf = async (digest: Digest): Promise<ObjectRow | undefined> =>
+  (await server.parts.stores.catalog.findObjects(await demo(), [digest]))[0]
 const demo = async () => (await server.parts.stores.catalog.findProject('demo'))?.id ?? 0
 const corrupt = async (digest: Digest) => {
   const row = await rowOf(digest)
@@ -45,7 +47,17 @@ const corrupt = async (digest: Digest) => {
 }
 const runJob = async (type: 'scrub' | 'expire-sessions') => {
   const seen: Array<Record<string, unknown>> = []
-  const job = { id: '1', type, payload: {}, state: 'running' as const, attempt: 1, createdAt: new Date(), finishedAt: null, progress: null, error: null }
+  const job = {
+    id: '1',
+    type,
+    payload: {},
+    state: 'running' as const,
+    attempt: 1,
+    createdAt: new Date(),
+    finishedAt: null,
+    progress: null,
+    error: null,
+  }
   await createHandlers(server.parts.stores)[type]({
     job,
     signal,
@@ -77,7 +89,10 @@ describe('1. bytes, row, answer', () => {
   })
 
   test('a store that fails leaves no row, and says so', async () => {
-    for (const [code, expected] of [['STORAGE_FULL', 507], ['STORAGE_FAILED', 503]] as const) {
+    for (const [code, expected] of [
+      ['STORAGE_FULL', 507],
+      ['STORAGE_FAILED', 503],
+    ] as const) {
       onPut = () => Promise.reject(new CairnError(code, 'the test says so'))
       const answer = await put(`refused ${code}`)
       expect([answer.status, answer.headers.get('retry-after')]).toEqual([expected, expected === 503 ? '3' : null])
@@ -102,7 +117,11 @@ describe('2. a digest is not a key to the bytes', () => {
     expect(await missing([digest])).toEqual([digest])
     const foreign = await server.ask('GET', `${P}/objects/${digest}`)
     const none = await server.ask('GET', `${P}/objects/${digestOf('nowhere at all')}`)
-    const strip = async (answer: Response, of: Digest) => [answer.status, answer.statusText.replace(of, ''), (await answer.text()).replace(of, '')]
+    const strip = async (answer: Response, of: Digest) => [
+      answer.status,
+      answer.statusText.replace(of, ''),
+      (await answer.text()).replace(of, ''),
+    ]
     expect(await strip(foreign, digest)).toEqual(await strip(none, digestOf('nowhere at all')))
     const tree = treeOf({ a: digest })
     expect((await server.ask('PUT', `${P}/objects/${tree.digest}`, { body: tree.bytes })).status).toBe(409)
@@ -169,7 +188,9 @@ describe('5. a tree is present only when its closure is', () => {
     expect((await stock(writer)).status).toBe(200)
     await corrupt(lost)
     expect(await runJob('scrub')).toMatchObject({ damaged: 1 })
-    expect([(await stock(writer)).status, (await stock(writer, 'HEAD')).status, (await stock(reader)).status]).toEqual([404, 404, 200])
+    expect([(await stock(writer)).status, (await stock(writer, 'HEAD')).status, (await stock(reader)).status]).toEqual([
+      404, 404, 200,
+    ])
     expect(await missing([tree.digest])).toEqual([tree.digest])
     await put('to be lost')
     expect((await stock(writer)).status).toBe(200)
@@ -199,7 +220,9 @@ describe('6. present stays present', () => {
   })
 
   test('a commit names everything that is missing, roots that were never sent among it', async () => {
-    const { session } = (await (await server.ask('POST', `${P}/objects/missing`, { json: { digests: [] } })).json()) as { session: string }
+    const { session } = (await (await server.ask('POST', `${P}/objects/missing`, { json: { digests: [] } })).json()) as {
+      session: string
+    }
     const roots = [digestOf('root one'), treeOf({ z: digestOf('z') }).digest]
     const answer = await server.ask('POST', `${P}/sessions/${session}/commit`, { json: { roots } })
     expect([answer.status, ((await answer.json()) as { data: { missing: Digest[] } }).data.missing]).toEqual([409, roots])
@@ -246,7 +269,8 @@ describe('9. the bucket can rebuild the database', () => {
     const { size = 0 } = (await server.blobStore.stat(row?.key ?? '')) ?? {}
     const read = async (start: number) => {
       const chunks: Uint8Array[] = []
-      for await (const chunk of await server.blobStore.get(row?.key ?? '', { range: { start, end: size }, signal })) chunks.push(chunk as Uint8Array)
+      for await (const chunk of await server.blobStore.get(row?.key ?? '', { range: { start, end: size }, signal }))
+        chunks.push(chunk as Uint8Array)
       return Buffer.concat(chunks)
     }
     const count = parsePackTrailer(await read(size - TRAILER_BYTES))

@@ -69,7 +69,12 @@ export async function startTestServer(options: TestServerOptions = {}): Promise<
   const jobs = options.jobs ? work(parts, stopping.signal) : Promise.resolve()
   await parts.stores.catalog.createProject('demo')
   const token: TestServer['token'] = async (scopes, projects, expiresIn) => {
-    const request = { name: `test ${scopes.join(' ')}`, scopes: [...scopes], projects: projects ? [...projects] : null, expiresIn: expiresIn ?? null }
+    const request = {
+      name: `test ${scopes.join(' ')}`,
+      scopes: [...scopes],
+      projects: projects ? [...projects] : null,
+      expiresIn: expiresIn ?? null,
+    }
     return (await createToken(parts.stores, parts.codec, request, undefined)).secret
   }
   const adminToken = await token(['admin'])
@@ -139,7 +144,10 @@ const START_MILLISECONDS = 60_000
 export async function startServerProcess(options: ServerProcessOptions = {}): Promise<ServerProcess> {
   const home = options.home ?? mkdtempSync(path.join(os.tmpdir(), 'cairn-home-'))
   const env = { ...process.env, CAIRN_HOME: home, HOST: '127.0.0.1', PORT: String(options.port ?? 0), ...options.env }
-  const child = spawn(process.execPath, [path.join(ROOT, 'server/dist/cairn-server.mjs'), 'serve'], { env, stdio: ['ignore', 'pipe', 'pipe'] })
+  const child = spawn(process.execPath, [path.join(ROOT, 'server/dist/cairn-server.mjs'), 'serve'], {
+    env,
+    stdio: ['ignore', 'pipe', 'pipe'],
+  })
   let output = ''
   child.stdout.setEncoding('utf8').on('data', (text: string) => (output += text))
   child.stderr.setEncoding('utf8').on('data', (text: string) => (output += text))
@@ -157,7 +165,8 @@ export async function startServerProcess(options: ServerProcessOptions = {}): Pr
     home,
     pid: child.pid ?? 0,
     output: () => output,
-    ask: (method, pathname, ask = {}) => send(`${url}${pathname}`, method, { ...(adminToken ? { token: adminToken } : {}), ...ask }),
+    ask: (method, pathname, ask = {}) =>
+      send(`${url}${pathname}`, method, { ...(adminToken ? { token: adminToken } : {}), ...ask }),
     stop,
     async remove() {
       await stop()

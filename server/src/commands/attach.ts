@@ -10,7 +10,7 @@ import { type Database, openDatabase } from '../wire.ts'
 /** The database for a short command: that of the server that runs here, else our own for as long as it takes. */
 export async function attachDatabase(config: Config, log: Log, signal: AbortSignal): Promise<Database> {
   try {
-    return await openDatabase(config, log, signal)
+    return await openDatabase(config, log, { signal, patienceSeconds: 0 })
   } catch (error) {
     if (!isCode(error, 'LOCKED')) throw error
     const dir = path.join(config.home, 'postgres')

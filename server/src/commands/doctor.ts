@@ -41,6 +41,7 @@ async function roundTrip({ stores }: Parts, signal: AbortSignal): Promise<void> 
 async function refuseDamage({ stores }: Parts): Promise<void> {
   for (const project of await stores.catalog.listProjects()) {
     const { damaged } = await stores.catalog.usage(project.id)
-    if (damaged > 0) throw new Error(`${damaged} damaged objects in project '${project.slug}': push them again from a cache that holds them`)
+    if (damaged > 0)
+      throw new Error(`${damaged} damaged objects in project '${project.slug}': push them again from a cache that holds them`)
   }
 }

@@ -11,7 +11,12 @@ export async function firstStart(parts: Parts): Promise<{ secret: string } | und
   const { stores, codec } = parts
   if (!(await stores.catalog.createProject('default'))) return undefined
   if ((await stores.catalog.listTokens()).length > 0) return undefined
-  return createToken(stores, codec, { name: 'first administrator', projects: null, scopes: ['admin'], expiresIn: null }, undefined)
+  return createToken(
+    stores,
+    codec,
+    { name: 'first administrator', projects: null, scopes: ['admin'], expiresIn: null },
+    undefined,
+  )
 }
 
 /** What a person needs next. The secret is printed here and kept nowhere. */
@@ -42,6 +47,8 @@ export function welcomeBack(url: string): string {
 /** Where `cairn` is, when this server runs from a clone of its repository. */
 function binFolder(): string | undefined {
   const folder = path.resolve(import.meta.dirname, '../../node_modules/.bin')
-  const beside = fs.existsSync(path.join(folder, 'cairn')) ? folder : path.resolve(import.meta.dirname, '../../../node_modules/.bin')
+  const beside = fs.existsSync(path.join(folder, 'cairn'))
+    ? folder
+    : path.resolve(import.meta.dirname, '../../../node_modules/.bin')
   return fs.existsSync(path.join(beside, 'cairn')) ? beside : undefined
 }

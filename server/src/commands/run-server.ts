@@ -38,7 +38,7 @@ export async function runWork(config: Config, log: Log, signal: AbortSignal): Pr
 }
 
 async function open(config: Config, log: Log, signal: AbortSignal): Promise<Parts> {
-  const database = await openDatabase(config, log, signal)
+  const database = await openDatabase(config, log, { signal })
   try {
     return await openParts(config, log, database)
   } catch (error) {

@@ -11,7 +11,13 @@ export async function recordDamage(stores: Stores, projectId: number, rows: read
   for (const row of rows) stores.notice({ type: 'damaged', projectId, digest: row.digest, reason })
   await stores.catalog.audit({
     action: 'object.damaged',
-    detail: { projectId, reason, digests: rows.slice(0, 100).map((row) => row.digest), objects: rows.length, brokenTrees: brokenTrees.length },
+    detail: {
+      projectId,
+      reason,
+      digests: rows.slice(0, 100).map((row) => row.digest),
+      objects: rows.length,
+      brokenTrees: brokenTrees.length,
+    },
   })
 }
 

@@ -30,7 +30,8 @@ export function planRanges(rows: readonly ObjectRow[]): ReadRange[] {
   for (const row of sorted) {
     const last = ranges.at(-1)
     const end = row.offset + row.size
-    const joins = last?.key === row.key && row.offset >= last.end && row.offset - last.end < GAP_BYTES && end - last.start <= RANGE_BYTES
+    const joins =
+      last?.key === row.key && row.offset >= last.end && row.offset - last.end < GAP_BYTES && end - last.start <= RANGE_BYTES
     if (last && joins) {
       last.rows.push(row)
       last.end = end
@@ -105,10 +106,12 @@ async function* readMembers(stores: Stores, ranges: readonly ReadRange[], signal
 
 function openRange(stores: Stores, range: ReadRange, signal: AbortSignal): Promise<Readable | undefined> {
   if (range.end === range.start) return Promise.resolve(undefined)
-  const stream = stores.blobs.get(range.key, { range: { start: range.start, end: range.end }, signal }).catch((error: unknown) => {
-    if (isCode(error, 'NOT_FOUND')) return undefined
-    throw error
-  })
+  const stream = stores.blobs
+    .get(range.key, { range: { start: range.start, end: range.end }, signal })
+    .catch((error: unknown) => {
+      if (isCode(error, 'NOT_FOUND')) return undefined
+      throw error
+    })
   // An opened read that nobody comes to take must not end the server.
   stream.then(
     (opened) => opened?.on('error', () => undefined),

@@ -64,7 +64,9 @@ export async function auditConflicts(stores: Stores, project: ProjectRow, object
   await stores.catalog.audit({
     action: 'object.conflict',
     project: project.slug,
-    detail: { objects: objects.slice(0, 100).map(({ digest, sha256 }) => ({ digest, sha256: Buffer.from(sha256).toString('hex') })) },
+    detail: {
+      objects: objects.slice(0, 100).map(({ digest, sha256 }) => ({ digest, sha256: Buffer.from(sha256).toString('hex') })),
+    },
   })
 }
 
@@ -88,7 +90,8 @@ export async function findObject(stores: Stores, project: ProjectRow, digest: Di
   return row
 }
 
-export const unknownObject = (digest: Digest): CairnError => new CairnError('OBJECT_UNKNOWN', `${digest}: no such object in this project`)
+export const unknownObject = (digest: Digest): CairnError =>
+  new CairnError('OBJECT_UNKNOWN', `${digest}: no such object in this project`)
 
 /**
  * The object's bytes, or a part of them. The blob is opened at the first read and closed when the reader stops. What is
@@ -116,7 +119,10 @@ export async function* readObject(
 }
 
 async function* openRange(stores: Stores, row: ObjectRow, range: ByteRange, signal: AbortSignal): AsyncGenerator<Uint8Array> {
-  const stream = await stores.blobs.get(row.key, { range: { start: row.offset + range.start, end: row.offset + range.end }, signal })
+  const stream = await stores.blobs.get(row.key, {
+    range: { start: row.offset + range.start, end: row.offset + range.end },
+    signal,
+  })
   try {
     for await (const chunk of stream) yield chunk as Uint8Array
   } finally {
@@ -143,4 +149,3 @@ export async function loadObject(stores: Stores, projectId: number, row: ObjectR
   }
   return bytes
 }
-

@@ -86,14 +86,22 @@ async function checkRecords(records: AsyncIterable<PackRecord>): Promise<Checked
     if (seen.has(digest)) continue
     const measured = measureBytes(payload, { legacy: isLegacy(digest) })
     if (!hasDigest(measured, digest)) {
-      pack.refused.push({ digest, code: 'DIGEST_MISMATCH', message: `the ${payload.length} bytes received hash to ${measured.md5}` })
+      pack.refused.push({
+        digest,
+        code: 'DIGEST_MISMATCH',
+        message: `the ${payload.length} bytes received hash to ${measured.md5}`,
+      })
       continue
     }
     seen.add(digest)
     if (!isTree(digest)) {
       pack.objects.push({ digest, size: payload.length, sha256: measured.sha256, offset })
     } else if ((treeBytes += payload.length) > TREE_BYTES_IN_PACK) {
-      pack.refused.push({ digest, code: 'BODY_TOO_LARGE', message: `a pack holds trees of at most ${TREE_BYTES_IN_PACK} bytes in all` })
+      pack.refused.push({
+        digest,
+        code: 'BODY_TOO_LARGE',
+        message: `a pack holds trees of at most ${TREE_BYTES_IN_PACK} bytes in all`,
+      })
     } else {
       pack.trees.push({ digest, bytes: payload })
     }
@@ -101,7 +109,12 @@ async function checkRecords(records: AsyncIterable<PackRecord>): Promise<Checked
   return pack
 }
 
-async function linkPack(stores: Stores, project: ProjectRow, blob: { key: string; size: number }, pack: CheckedPack): Promise<PackAnswer> {
+async function linkPack(
+  stores: Stores,
+  project: ProjectRow,
+  blob: { key: string; size: number },
+  pack: CheckedPack,
+): Promise<PackAnswer> {
   const digests = pack.objects.map((object) => object.digest)
   const before = await stores.catalog.findObjects(project.id, digests)
   const outcomes = await stores.catalog.linkBlob(project.id, { ...blob, kind: 'pack' }, pack.objects)

@@ -66,7 +66,10 @@ export function createPrincipals(catalog: Catalog, codec: TokenCodec, clock: Clo
       const id = codec.readId(secret)
       const token = await load(id)
       if (!token) throw new CairnError('UNAUTHENTICATED', 'the token is unknown to this server')
-      if (token.revokedAt) throw new CairnError('TOKEN_REVOKED', `token '${token.name}' was revoked`, { hint: 'Ask an administrator for a new one.' })
+      if (token.revokedAt)
+        throw new CairnError('TOKEN_REVOKED', `token '${token.name}' was revoked`, {
+          hint: 'Ask an administrator for a new one.',
+        })
       if (token.expiresAt && token.expiresAt <= clock.now()) throw expired(token.name)
       used.add(id)
       return { token }
@@ -81,5 +84,7 @@ export function createPrincipals(catalog: Catalog, codec: TokenCodec, clock: Clo
 }
 
 export function expired(name?: string): CairnError {
-  return new CairnError('TOKEN_EXPIRED', name ? `token '${name}' has expired` : 'the token has expired', { hint: 'Ask an administrator for a new one.' })
+  return new CairnError('TOKEN_EXPIRED', name ? `token '${name}' has expired` : 'the token has expired', {
+    hint: 'Ask an administrator for a new one.',
+  })
 }

@@ -22,7 +22,13 @@ export async function listProjects(stores: Stores, principal: Principal): Promis
 
 export async function describeProject(stores: Stores, row: ProjectRow): Promise<Project> {
   const usage = await stores.catalog.usage(row.id)
-  return { slug: row.slug, createdAt: row.createdAt.toISOString(), objects: usage.objects, bytes: usage.bytes, damaged: usage.damaged }
+  return {
+    slug: row.slug,
+    createdAt: row.createdAt.toISOString(),
+    objects: usage.objects,
+    bytes: usage.bytes,
+    damaged: usage.damaged,
+  }
 }
 
 /** @throws CairnError PROJECT_UNKNOWN, the same whether there is no such project or the principal does not reach it */

@@ -44,7 +44,12 @@ export async function scrub(
   }
 }
 
-async function findDamage(stores: Stores, blob: { key: string }, objects: readonly ObjectRow[], signal: AbortSignal): Promise<ObjectRow[]> {
+async function findDamage(
+  stores: Stores,
+  blob: { key: string },
+  objects: readonly ObjectRow[],
+  signal: AbortSignal,
+): Promise<ObjectRow[]> {
   if (objects.length === 0) return []
   try {
     const stream = await stores.blobs.get(blob.key, { signal })

@@ -16,13 +16,17 @@ export interface SessionRequest {
 
 /** Opens a session, or extends the one named. @throws CairnError SESSION_UNKNOWN */
 export async function ensureSession(stores: Stores, project: ProjectRow, request: SessionRequest): Promise<SessionRow> {
-  if (request.session === undefined) return stores.catalog.openSession(project.id, request.tokenId, request.intent, LIFETIME_SECONDS)
+  if (request.session === undefined)
+    return stores.catalog.openSession(project.id, request.tokenId, request.intent, LIFETIME_SECONDS)
   return renewSession(stores, project, request.session)
 }
 
 async function renewSession(stores: Stores, project: ProjectRow, id: string): Promise<SessionRow> {
   const session = await stores.catalog.renewSession(project.id, id, LIFETIME_SECONDS)
-  if (!session) throw new CairnError('SESSION_UNKNOWN', `session ${id} is unknown or has expired`, { hint: 'Start the push again; what was sent is kept.' })
+  if (!session)
+    throw new CairnError('SESSION_UNKNOWN', `session ${id} is unknown or has expired`, {
+      hint: 'Start the push again; what was sent is kept.',
+    })
   return session
 }
 
@@ -43,7 +47,13 @@ export async function findMissing(
  * The session stays open until it expires: a commit whose answer was lost can be asked for again.
  * @throws CairnError SESSION_UNKNOWN, TREE_INCOMPLETE
  */
-export async function commitSession(stores: Stores, project: ProjectRow, id: string, roots: readonly Digest[], signal: AbortSignal): Promise<Digest[]> {
+export async function commitSession(
+  stores: Stores,
+  project: ProjectRow,
+  id: string,
+  roots: readonly Digest[],
+  signal: AbortSignal,
+): Promise<Digest[]> {
   await renewSession(stores, project, id)
   return commitRoots(stores, project, roots, signal)
 }

@@ -9,15 +9,25 @@ import type { Stores } from './stores.ts'
  * Makes a token. The secret is in the answer and nowhere else. `by` is undefined for the server's own command line.
  * @throws CairnError FORBIDDEN when an administrator of some projects reaches for others, PROJECT_UNKNOWN
  */
-export async function createToken(stores: Stores, codec: TokenCodec, request: TokenRequest, by: Principal | undefined): Promise<CreatedToken> {
+export async function createToken(
+  stores: Stores,
+  codec: TokenCodec,
+  request: TokenRequest,
+  by: Principal | undefined,
+): Promise<CreatedToken> {
   if (by) requireWithin(by, request.projects)
   for (const slug of request.projects ?? []) {
-    if (!(await stores.catalog.findProject(slug))) throw new CairnError('PROJECT_UNKNOWN', `no project '${slug}'`, { hint: 'Create the project first.' })
+    if (!(await stores.catalog.findProject(slug)))
+      throw new CairnError('PROJECT_UNKNOWN', `no project '${slug}'`, { hint: 'Create the project first.' })
   }
   const expiresAt = request.expiresIn === null ? null : new Date(stores.clock.now().getTime() + request.expiresIn * 1000)
   const { name, projects, scopes } = request
   const row = await stores.catalog.createToken({ id: randomUUID(), name, projects, scopes, expiresAt })
-  await stores.catalog.audit({ action: 'token.created', tokenId: by?.token.id, detail: { created: row.id, name, projects, scopes } })
+  await stores.catalog.audit({
+    action: 'token.created',
+    tokenId: by?.token.id,
+    detail: { created: row.id, name, projects, scopes },
+  })
   return { token: describeToken(row), secret: codec.sign(row) }
 }
 

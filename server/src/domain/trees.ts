@@ -59,12 +59,16 @@ export async function storeTree(stores: Stores, project: ProjectRow, request: St
   return { linked: lost.length === 0, outcome: 'stored', missing: lost }
 }
 
-async function leaseTree(stores: Stores, project: ProjectRow, digest: Digest, held: { session: string; present: readonly number[] }): Promise<void> {
+async function leaseTree(
+  stores: Stores,
+  project: ProjectRow,
+  digest: Digest,
+  held: { session: string; present: readonly number[] },
+): Promise<void> {
   const row = await findRow(stores, project.id, digest)
   await stores.catalog.addLease(held.session, row ? [...held.present, row.id] : held.present)
 }
 
-// oxlint-disable-next-line require-await
 async function* once(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
   yield bytes
 }
@@ -98,7 +102,12 @@ export function incompleteTree(digest: Digest, missing: readonly Digest[]): Cair
  * Links the trees among `roots` that wait for their entries, and checks that all other roots are present.
  * @throws CairnError TREE_INCOMPLETE with everything that is missing
  */
-export async function commitRoots(stores: Stores, project: ProjectRow, roots: readonly Digest[], signal: AbortSignal): Promise<Digest[]> {
+export async function commitRoots(
+  stores: Stores,
+  project: ProjectRow,
+  roots: readonly Digest[],
+  signal: AbortSignal,
+): Promise<Digest[]> {
   const rows = new Map((await stores.catalog.findObjects(project.id, roots)).map((row) => [row.digest, row]))
   const missing = new Set<Digest>()
   const linked: Digest[] = []
@@ -117,7 +126,13 @@ export async function commitRoots(stores: Stores, project: ProjectRow, roots: re
   })
 }
 
-async function linkWaitingTree(stores: Stores, project: ProjectRow, root: Digest, row: ObjectRow | undefined, signal: AbortSignal): Promise<Digest[]> {
+async function linkWaitingTree(
+  stores: Stores,
+  project: ProjectRow,
+  root: Digest,
+  row: ObjectRow | undefined,
+  signal: AbortSignal,
+): Promise<Digest[]> {
   const waits = row !== undefined && (row.state === 'pending' || (row.state === 'live' && row.broken))
   if (!waits) return [root]
   const bytes = await loadObject(stores, project.id, row, signal)

@@ -104,7 +104,10 @@ export function verifyStream(source: Bytes, options: { digest?: Digest | undefin
  * Passes stored bytes on and holds the last chunk back until their sha256 and size agree with what was recorded.
  * @throws CairnError (while it is read) OBJECT_DAMAGED
  */
-export async function* verifyStored(source: Bytes, wanted: { digest: Digest; size: number; sha256: Uint8Array }): AsyncGenerator<Uint8Array> {
+export async function* verifyStored(
+  source: Bytes,
+  wanted: { digest: Digest; size: number; sha256: Uint8Array },
+): AsyncGenerator<Uint8Array> {
   const hash = createHash('sha256')
   let size = 0
   let held: Uint8Array | undefined

@@ -27,7 +27,8 @@ export function createAdmission(limits: { requestsInFlight: number; bytesInFligh
   const line: Waiting[] = []
 
   // One that is larger than the bound runs alone instead of never.
-  const fits = (bytes: number) => requests === 0 || (requests < limits.requestsInFlight && inFlight + bytes <= limits.bytesInFlight)
+  const fits = (bytes: number) =>
+    requests === 0 || (requests < limits.requestsInFlight && inFlight + bytes <= limits.bytesInFlight)
   const admit = (bytes: number): (() => void) => {
     requests++
     inFlight += bytes
@@ -80,5 +81,7 @@ export function createAdmission(limits: { requestsInFlight: number; bytesInFligh
 }
 
 function overloaded(): CairnError {
-  return new CairnError('OVERLOADED', 'the server has as many requests in hand as it can hold', { hint: 'Try again in a few seconds.' })
+  return new CairnError('OVERLOADED', 'the server has as many requests in hand as it can hold', {
+    hint: 'Try again in a few seconds.',
+  })
 }

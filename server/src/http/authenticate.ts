@@ -23,6 +23,9 @@ export function presentedToken(req: IncomingMessage): string | undefined {
 /** @throws CairnError UNAUTHENTICATED, TOKEN_EXPIRED, TOKEN_REVOKED */
 export async function authenticate(req: IncomingMessage, principals: Principals): Promise<Principal> {
   const secret = presentedToken(req)
-  if (!secret) throw new CairnError('UNAUTHENTICATED', 'no token was presented', { hint: 'Log in with `cairn login URL`, or set CAIRN_TOKEN.' })
+  if (!secret)
+    throw new CairnError('UNAUTHENTICATED', 'no token was presented', {
+      hint: 'Log in with `cairn login URL`, or set CAIRN_TOKEN.',
+    })
   return principals.authenticate(secret)
 }

@@ -16,7 +16,8 @@ export function announcedLength(req: IncomingMessage): number | undefined {
   return text === undefined ? undefined : Number(text)
 }
 
-export const hasBody = (req: IncomingMessage): boolean => req.headers['transfer-encoding'] !== undefined || (announcedLength(req) ?? 0) > 0
+export const hasBody = (req: IncomingMessage): boolean =>
+  req.headers['transfer-encoding'] !== undefined || (announcedLength(req) ?? 0) > 0
 
 const uninvited = new WeakMap<IncomingMessage, () => void>()
 
@@ -77,7 +78,11 @@ export async function* readBody(req: IncomingMessage, options: BodyOptions): Asy
 }
 
 function tooShort(size: number, cause?: unknown): CairnError {
-  return new CairnError('BODY_TOO_SHORT', `the connection ended after ${size} bytes of the body`, cause === undefined ? {} : { cause })
+  return new CairnError(
+    'BODY_TOO_SHORT',
+    `the connection ended after ${size} bytes of the body`,
+    cause === undefined ? {} : { cause },
+  )
 }
 
 /** Times only the waiting for the sender, not the work between two chunks. */
@@ -87,7 +92,10 @@ function createStallClock(seconds: number): { race<T>(next: Promise<T>): Promise
     race: (next) =>
       new Promise((resolve, reject) => {
         clearTimeout(timer)
-        timer = setTimeout(() => reject(new CairnError('BODY_STALLED', `no byte of the body arrived for ${seconds} s`)), seconds * 1000)
+        timer = setTimeout(
+          () => reject(new CairnError('BODY_STALLED', `no byte of the body arrived for ${seconds} s`)),
+          seconds * 1000,
+        )
         next.then(resolve, reject).finally(() => clearTimeout(timer))
       }),
     stop: () => clearTimeout(timer),
@@ -98,7 +106,10 @@ function createStallClock(seconds: number): { race<T>(next: Promise<T>): Promise
 export async function readWhole(req: IncomingMessage, options: BodyOptions): Promise<Buffer> {
   const encoding = req.headers['content-encoding']
   if (encoding === undefined || encoding === 'identity') return collect(readBody(req, options), options.limit)
-  if (encoding !== 'gzip') throw new CairnError('BAD_REQUEST', `the content encoding '${encoding}' is not known here`, { hint: 'Send gzip or no encoding.' })
+  if (encoding !== 'gzip')
+    throw new CairnError('BAD_REQUEST', `the content encoding '${encoding}' is not known here`, {
+      hint: 'Send gzip or no encoding.',
+    })
   return inflate(readBody(req, options), options.limit)
 }
 

@@ -22,7 +22,8 @@ export async function withDigests<T>(
   const release = await context.admission.enter(memory, { wait: false, signal: options.signal })
   try {
     const digests = await readDigests(context, req)
-    if (digests.length > options.max) throw new CairnError('BAD_REQUEST', `${digests.length} digests at once; at most ${options.max} are accepted`)
+    if (digests.length > options.max)
+      throw new CairnError('BAD_REQUEST', `${digests.length} digests at once; at most ${options.max} are accepted`)
     return await use(digests)
   } finally {
     release()

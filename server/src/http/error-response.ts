@@ -10,7 +10,8 @@ export function answerError(error: unknown, req: Request, res: Response, log: Lo
   const known = asCairnError(error)
   res.locals['code'] = known.code
   if (known.code === 'INTERNAL') log.error({ err: error, requestId: res.locals['requestId'] }, 'a request failed')
-  else if (known.status >= 500) log.warn({ code: known.code, requestId: res.locals['requestId'], cause: causeOf(known) }, known.message)
+  else if (known.status >= 500)
+    log.warn({ code: known.code, requestId: res.locals['requestId'], cause: causeOf(known) }, known.message)
   if (res.destroyed || res.writableEnded) return
   if (res.headersSent) {
     res.destroy()

@@ -12,7 +12,11 @@ import type { HttpContext } from './context.ts'
 export type Method = 'get' | 'put' | 'post' | 'delete'
 
 /** Who may ask. `project`: the token must reach the path's project. `admin`: it must have that scope over all projects. */
-export type Access<Q> = { kind: 'open' } | { kind: 'token'; scope?: Scope } | { kind: 'admin' } | { kind: 'project'; scope: Scope | ((query: Q) => Scope) }
+export type Access<Q> =
+  | { kind: 'open' }
+  | { kind: 'token'; scope?: Scope }
+  | { kind: 'admin' }
+  | { kind: 'project'; scope: Scope | ((query: Q) => Scope) }
 
 /** A content type that is no JSON, for the document. */
 export interface RawContent {
@@ -66,7 +70,10 @@ export function route<Q = undefined, B = undefined>(definition: Definition<Q, B>
   const scope = 'scope' in access ? access.scope : undefined
   return {
     ...rest,
-    access: { kind: access.kind, scope: typeof scope === 'function' ? 'depends on the query' : (scope ?? (access.kind === 'admin' ? 'admin' : undefined)) },
+    access: {
+      kind: access.kind,
+      scope: typeof scope === 'function' ? 'depends on the query' : (scope ?? (access.kind === 'admin' ? 'admin' : undefined)),
+    },
     query,
     body,
     async run(context, req, res) {
@@ -101,7 +108,13 @@ export async function identify(context: HttpContext, req: Request, res: Response
   return principal
 }
 
-async function authorize<Q>(context: HttpContext, req: Request, access: Access<Q>, query: Q, principal: Principal | undefined): Promise<ProjectRow | undefined> {
+async function authorize<Q>(
+  context: HttpContext,
+  req: Request,
+  access: Access<Q>,
+  query: Q,
+  principal: Principal | undefined,
+): Promise<ProjectRow | undefined> {
   if (!principal) return undefined
   if (access.kind === 'admin') requireServerAdmin(principal)
   if (access.kind === 'token' && access.scope) requireScope(principal, access.scope)

@@ -3,6 +3,8 @@ import type { AddressInfo } from 'node:net'
 import type { Express } from 'express'
 import { holdInvitation } from './body.ts'
 
+const IDLE_LOOK_MILLISECONDS = 50
+
 export interface Listening {
   port: number
   /** Takes no new connections, lets what is in hand end for at most `seconds`, then cuts it off. */
@@ -36,8 +38,11 @@ export async function listen(app: Express, options: { host: string; port: number
     async close(seconds) {
       const closed = new Promise<void>((resolve) => server.close(() => resolve()))
       const cut = setTimeout(() => server.closeAllConnections(), seconds * 1000)
+      // A connection that was busy when the server closed becomes idle later, and would be kept for the keep-alive time.
+      const sweep = setInterval(() => server.closeIdleConnections(), IDLE_LOOK_MILLISECONDS)
       await closed
       clearTimeout(cut)
+      clearInterval(sweep)
     },
   }
 }

@@ -14,7 +14,12 @@ export function createMetrics(): Metrics {
   const registry = new Registry()
   collectDefaultMetrics({ register: registry })
   const registers = [registry]
-  const requests = new Counter({ name: 'cairn_http_requests_total', help: 'Requests answered', labelNames: ['route', 'method', 'status'], registers })
+  const requests = new Counter({
+    name: 'cairn_http_requests_total',
+    help: 'Requests answered',
+    labelNames: ['route', 'method', 'status'],
+    registers,
+  })
   const seconds = new Histogram({
     name: 'cairn_http_request_seconds',
     help: 'From the head of a request to the end of its answer',
@@ -24,7 +29,12 @@ export function createMetrics(): Metrics {
   })
   const received = new Counter({ name: 'cairn_http_received_bytes_total', help: 'Bytes of bodies received', registers })
   const sent = new Counter({ name: 'cairn_http_sent_bytes_total', help: 'Bytes of bodies sent', registers })
-  const objects = new Counter({ name: 'cairn_objects_total', help: 'Objects taken in, by outcome', labelNames: ['outcome'], registers })
+  const objects = new Counter({
+    name: 'cairn_objects_total',
+    help: 'Objects taken in, by outcome',
+    labelNames: ['outcome'],
+    registers,
+  })
   const objectBytes = new Counter({ name: 'cairn_object_bytes_total', help: 'Bytes of the objects that were new', registers })
   const damageFound = new Counter({ name: 'cairn_damage_found_total', help: 'Objects found damaged since the start', registers })
 

@@ -19,7 +19,10 @@ export function describeApi(routes: readonly Route[], version: string): Json {
     paths,
     components: {
       schemas: { Error: toSchema(errorBody, 'output') },
-      securitySchemes: { bearer: { type: 'http', scheme: 'bearer', bearerFormat: 'JWT' }, basic: { type: 'http', scheme: 'basic' } },
+      securitySchemes: {
+        bearer: { type: 'http', scheme: 'bearer', bearerFormat: 'JWT' },
+        basic: { type: 'http', scheme: 'basic' },
+      },
     },
   }
 }
@@ -74,7 +77,8 @@ function failures(one: Route): Json {
   return described
 }
 
-const jsonContent = (schema: z.ZodType | undefined, io: 'input' | 'output'): Json => (schema ? { 'application/json': { schema: toSchema(schema, io) } } : {})
+const jsonContent = (schema: z.ZodType | undefined, io: 'input' | 'output'): Json =>
+  schema ? { 'application/json': { schema: toSchema(schema, io) } } : {}
 const rawContent = (raw: RawContent | undefined): Json =>
   raw ? { [raw.type]: { schema: { type: 'string', format: 'binary', description: raw.description } } } : {}
 

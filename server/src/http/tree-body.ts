@@ -11,7 +11,11 @@ const UNKNOWN_BYTES = 4 * 1024 * 1024
  * Reads a tree whole, raw or gzip, once there is room for it. The room is given back with the bytes: what follows is short.
  * @throws CairnError BODY_TOO_LARGE also for the inflated bytes, OVERLOADED
  */
-export async function readTreeBytes(context: HttpContext, req: Request, options: { wait: boolean; signal: AbortSignal }): Promise<Buffer> {
+export async function readTreeBytes(
+  context: HttpContext,
+  req: Request,
+  options: { wait: boolean; signal: AbortSignal },
+): Promise<Buffer> {
   const { treeBytes, bodyIdleSeconds } = context.limits
   refuseTooLarge(req, treeBytes)
   const factor = req.headers['content-encoding'] === 'gzip' ? GZIP_FACTOR : PLAIN_FACTOR

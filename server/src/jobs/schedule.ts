@@ -23,7 +23,12 @@ export function nextTime(now: Date, rhythm: Pick<Rhythm, 'minutes' | 'offset'>):
 }
 
 /** Keeps one job of each rhythm waiting for its time. Replicas do the same; the queue keeps one. */
-export async function keepSchedule(jobs: JobQueue, clock: Clock, signal: AbortSignal, onError: (error: unknown) => void): Promise<void> {
+export async function keepSchedule(
+  jobs: JobQueue,
+  clock: Clock,
+  signal: AbortSignal,
+  onError: (error: unknown) => void,
+): Promise<void> {
   while (!signal.aborted) {
     for (const rhythm of RHYTHMS) {
       try {

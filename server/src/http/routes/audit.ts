@@ -3,7 +3,10 @@ import { z } from 'zod'
 import { answerJson } from '../answer.ts'
 import { type Route, route } from '../handler.ts'
 
-const auditQuery = z.object({ limit: z.coerce.number().int().min(1).max(1000).default(100), before: z.coerce.number().int().positive().optional() })
+const auditQuery = z.object({
+  limit: z.coerce.number().int().min(1).max(1000).default(100),
+  before: z.coerce.number().int().positive().optional(),
+})
 
 export const auditRoutes: Route[] = [
   route({

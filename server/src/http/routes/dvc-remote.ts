@@ -111,7 +111,12 @@ async function serveObject(
 }
 
 /** An object that is known is answered at once: the client stops sending. Never redirected: some clients would follow with an empty body. */
-async function takeUpload(context: HttpContext, req: Request, res: Response, asked: { project: ProjectRow; digest: Digest }): Promise<void> {
+async function takeUpload(
+  context: HttpContext,
+  req: Request,
+  res: Response,
+  asked: { project: ProjectRow; digest: Digest },
+): Promise<void> {
   const { project, digest } = asked
   const signal = goneSignal(res)
   if (isPresent(await findRow(context.stores, project.id, digest))) {
@@ -129,4 +134,3 @@ async function takeUpload(context: HttpContext, req: Request, res: Response, ask
   }
   answerBytes(req, res, 201, new Uint8Array())
 }
-

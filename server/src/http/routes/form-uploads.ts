@@ -21,16 +21,32 @@ export const formUploadRoutes: Route[] = [
     path: '/api/v1/projects/:project/objects',
     summary: 'Send objects as the files of a form',
     access: { kind: 'project', scope: 'write' },
-    rawBody: { type: 'multipart/form-data', description: "One part an object. The field's name or the file's name may be its digest; else the server computes it" },
+    rawBody: {
+      type: 'multipart/form-data',
+      description: "One part an object. The field's name or the file's name may be its digest; else the server computes it",
+    },
     answers: { 201: { schema: formAnswer, description: 'In the order of the parts' } },
-    errors: ['BAD_REQUEST', 'DIGEST_MISMATCH', 'DIGEST_CONFLICT', 'BAD_TREE', 'TREE_INCOMPLETE', 'BODY_TOO_LARGE', 'BODY_TOO_SHORT', 'BODY_STALLED', 'STORAGE_FULL', 'OVERLOADED'],
+    errors: [
+      'BAD_REQUEST',
+      'DIGEST_MISMATCH',
+      'DIGEST_CONFLICT',
+      'BAD_TREE',
+      'TREE_INCOMPLETE',
+      'BODY_TOO_LARGE',
+      'BODY_TOO_SHORT',
+      'BODY_STALLED',
+      'STORAGE_FULL',
+      'OVERLOADED',
+    ],
     async handle(call) {
       const { context, req, res, signal } = call
       if (!/^multipart\/form-data\b/i.test(req.headers['content-type'] ?? '')) {
         throw new CairnError('BAD_REQUEST', 'the body is no multipart/form-data', { hint: 'Send it with `curl -F file=@NAME`.' })
       }
       const limit = context.limits.objectBytes
-      const objects = await takeBody(context, req, { limit, memory: STREAM_BYTES * 2, wait: false, signal }, (bytes) => receiveForm(call, bytes))
+      const objects = await takeBody(context, req, { limit, memory: STREAM_BYTES * 2, wait: false, signal }, (bytes) =>
+        receiveForm(call, bytes),
+      )
       answerJson(req, res, 201, { objects })
     },
   }),
@@ -79,7 +95,8 @@ async function storePart(call: FormCall, { fieldname, originalname, stream }: Pa
   const { context, project, signal } = call
   const digest = [fieldname, originalname].find((name): name is Digest => isDigest(name))
   const limit = context.limits.objectBytes
-  if (!digest || !isTree(digest)) return storeObject(context.stores, project, { digest, bytes: stream, size: undefined, limit, signal })
+  if (!digest || !isTree(digest))
+    return storeObject(context.stores, project, { digest, bytes: stream, size: undefined, limit, signal })
   const bytes = await collect(stream)
   const { outcome } = await storeTree(context.stores, project, { digest, read: () => Promise.resolve(bytes), signal })
   return { digest, size: bytes.length, outcome }
@@ -89,7 +106,8 @@ async function collect(source: Bytes): Promise<Buffer> {
   const chunks: Uint8Array[] = []
   let size = 0
   for await (const chunk of source) {
-    if ((size += chunk.length) > MAX_TREE_BYTES) throw new CairnError('BODY_TOO_LARGE', `a tree in a form has at most ${MAX_TREE_BYTES} bytes`)
+    if ((size += chunk.length) > MAX_TREE_BYTES)
+      throw new CairnError('BODY_TOO_LARGE', `a tree in a form has at most ${MAX_TREE_BYTES} bytes`)
     chunks.push(chunk)
   }
   return Buffer.concat(chunks, size)

@@ -51,5 +51,14 @@ export const jobRoutes: Route[] = [
 
 function describeJob(row: JobRow): Job {
   const { id, type, state, attempt, progress, error } = row
-  return { id, type, state, attempt, createdAt: row.createdAt.toISOString(), finishedAt: row.finishedAt?.toISOString() ?? null, progress, error }
+  return {
+    id,
+    type,
+    state,
+    attempt,
+    createdAt: row.createdAt.toISOString(),
+    finishedAt: row.finishedAt?.toISOString() ?? null,
+    progress,
+    error,
+  }
 }

@@ -27,7 +27,13 @@ export const objectRoutes: Route[] = [
     access: { kind: 'project', scope: (query) => (query.intent === 'pull' ? 'read' : 'write') },
     query: missingQuery as z.ZodType<z.infer<typeof missingQuery>>,
     rawBody: DIGEST_LIST,
-    answers: { 200: { schema: missingAnswer, raw: { type: DIGESTS_TYPE, description: 'The missing ones, packed, when asked for by Accept' }, description: 'In the order asked' } },
+    answers: {
+      200: {
+        schema: missingAnswer,
+        raw: { type: DIGESTS_TYPE, description: 'The missing ones, packed, when asked for by Accept' },
+        description: 'In the order asked',
+      },
+    },
     errors: ['BAD_REQUEST', 'BAD_DIGEST', 'SESSION_UNKNOWN', 'BODY_TOO_LARGE', 'OVERLOADED'],
     handle: answerMissing,
   }),
@@ -37,14 +43,21 @@ export const objectRoutes: Route[] = [
     summary: 'Many objects as one pack, in the order that storage is read best',
     access: { kind: 'project', scope: 'read' },
     rawBody: DIGEST_LIST,
-    answers: { 200: { raw: { type: PACK_TYPE, description: 'A pack' }, description: 'Unknown objects are records of type 2; what is too large for a pack is left out' } },
+    answers: {
+      200: {
+        raw: { type: PACK_TYPE, description: 'A pack' },
+        description: 'Unknown objects are records of type 2; what is too large for a pack is left out',
+      },
+    },
     errors: ['BAD_REQUEST', 'BAD_DIGEST', 'OVERLOADED'],
     async handle({ context, req, res, project, signal }) {
       const digests = await withDigests(context, req, { max: MAX_PACK_MEMBERS, signal }, (list) => Promise.resolve(list))
       const release = await context.admission.enter(FETCH_MEMORY, { wait: false, signal })
       try {
         res.setHeader('Content-Type', PACK_TYPE)
-        await sendStream(res, fetchObjects(context.stores, project, digests, signal), { idleSeconds: context.limits.bodyIdleSeconds })
+        await sendStream(res, fetchObjects(context.stores, project, digests, signal), {
+          idleSeconds: context.limits.bodyIdleSeconds,
+        })
       } finally {
         release()
       }
@@ -58,11 +71,24 @@ export const objectRoutes: Route[] = [
     query: sessionQuery,
     rawBody: { type: 'application/octet-stream', description: 'The object' },
     answers: { 200: { schema: objectAnswer, description: 'It was here' }, 201: { schema: objectAnswer, description: 'Stored' } },
-    errors: ['BAD_DIGEST', 'SESSION_UNKNOWN', 'DIGEST_MISMATCH', 'DIGEST_CONFLICT', 'BAD_TREE', 'TREE_INCOMPLETE', 'BODY_TOO_LARGE', 'BODY_TOO_SHORT', 'BODY_STALLED', 'STORAGE_FULL', 'OVERLOADED'],
+    errors: [
+      'BAD_DIGEST',
+      'SESSION_UNKNOWN',
+      'DIGEST_MISMATCH',
+      'DIGEST_CONFLICT',
+      'BAD_TREE',
+      'TREE_INCOMPLETE',
+      'BODY_TOO_LARGE',
+      'BODY_TOO_SHORT',
+      'BODY_STALLED',
+      'STORAGE_FULL',
+      'OVERLOADED',
+    ],
     async handle(call) {
       const digest = parseDigest(call.param('digest'))
       const { session } = call.query
-      if (session) await ensureSession(call.context.stores, call.project, { tokenId: call.principal.token.id, session, intent: 'push' })
+      if (session)
+        await ensureSession(call.context.stores, call.project, { tokenId: call.principal.token.id, session, intent: 'push' })
       const answer = isTree(digest) ? await putTree(call, digest) : await putFile(call, digest)
       answerJson(call.req, call.res, answer.outcome === 'stored' ? 201 : 200, answer)
     },

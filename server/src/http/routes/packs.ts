@@ -17,7 +17,9 @@ export const packRoutes: Route[] = [
     access: { kind: 'project', scope: 'write' },
     query: sessionQuery,
     rawBody: { type: PACK_TYPE, description: 'A pack' },
-    answers: { 200: { schema: packAnswer, description: 'What became of the members; a refused one does not keep the others out' } },
+    answers: {
+      200: { schema: packAnswer, description: 'What became of the members; a refused one does not keep the others out' },
+    },
     errors: ['BAD_PACK', 'SESSION_UNKNOWN', 'BODY_TOO_LARGE', 'BODY_TOO_SHORT', 'BODY_STALLED', 'STORAGE_FULL', 'OVERLOADED'],
     async handle({ context, req, res, project, principal, query, signal }) {
       const { session } = query
