@@ -221,7 +221,7 @@ async function onDisk<T>(what: string, fn: () => Promise<T>): Promise<T> {
 function storageError(what: string, cause: unknown): CairnError {
   const reason = cause instanceof Error ? cause.message : String(cause)
   if (!isCode(cause, 'ENOSPC', 'EDQUOT')) return new CairnError('STORAGE_FAILED', `${what}: ${reason}`, { cause })
-  return new CairnError('STORAGE_FULL', `${what}: the disk of the blob store is full`, {
+  return new CairnError('STORAGE_FULL', 'the disk of the blob store is full', {
     cause,
     hint: 'Free space or extend the volume, then push again: what was stored stays.',
   })

@@ -3,6 +3,7 @@ import { CairnError } from '@cairn/protocol/error'
 import type { Catalog } from '../../domain/ports.ts'
 import { createAudit } from './audit.ts'
 import { createBlobs } from './blobs.ts'
+import { withDatabaseWords } from './failure.ts'
 import { createObjects } from './objects.ts'
 import { createProjects } from './projects.ts'
 import { createSessions } from './sessions.ts'
@@ -18,7 +19,7 @@ export interface CatalogOptions {
  * The catalog over a migrated database. The pool comes from `openPool`, and its opener ends it after the last call.
  */
 export function createCatalog(pool: pg.Pool, options: CatalogOptions): Catalog {
-  return {
+  return withDatabaseWords<Catalog>({
     ...createProjects(pool),
     ...createObjects(pool),
     ...createTrees(pool),
@@ -27,7 +28,7 @@ export function createCatalog(pool: pg.Pool, options: CatalogOptions): Catalog {
     ...createTokens(pool, options.poolConfig),
     ...createAudit(pool),
     check: (signal) => check(pool, signal),
-  }
+  })
 }
 
 async function check(pool: pg.Pool, signal: AbortSignal): Promise<void> {
