@@ -1,5 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process'
-import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { createHash } from 'node:crypto'
+import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
@@ -118,6 +119,28 @@ describe('a repro that is stopped', () => {
       `Process 'cairn repro' with (Pid ${child.pid}), in RWLock-file '${file('second')}' had been killed.`,
     )
     expect(JSON.parse(read('.dvc/tmp/rwlock'))).toEqual({})
+  })
+
+  test('by kill -9 at any moment is completed by the next one, with the bytes of an undisturbed run', async () => {
+    write('go', '')
+    for (let turn = 0; turn < 8; turn++) {
+      write('in', `${turn}\n`)
+      const { child, ended } = startRepro()
+      // From before the first stage is looked at to after the last is written.
+      await sleep(60 + turn * 60)
+      child.kill('SIGKILL')
+      await ended
+      if (existsSync(file('slow.pid'))) killIfThere(Number(read('slow.pid')))
+      rmSync(file('second.part'), { force: true })
+      await here.cairn('repro')
+      expect([read('first'), read('second')]).toEqual([`${turn}\n`, `${turn}\n${turn}\n`])
+      expect((await here.cairn('status')).stdout).toBe('Data and pipelines are up to date.\n')
+    }
+    for (const entry of readdirSync(file('.dvc/cache/files/md5'), { recursive: true, withFileTypes: true })) {
+      if (!entry.isFile() || entry.name.endsWith('.tmp')) continue
+      const bytes = readFileSync(path.join(entry.parentPath, entry.name))
+      expect(path.basename(entry.parentPath) + entry.name).toBe(createHash('md5').update(bytes).digest('hex'))
+    }
   })
 })
 

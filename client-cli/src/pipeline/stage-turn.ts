@@ -87,9 +87,12 @@ export function createStageTurn(
       const seen = await observe(workspace, stage)
       const changes = relevant(changesOf(stage, seen), options)
       const verdict = force ? forcedVerdict(stage) : decide(stage, changes, seen)
-      if (verdict === 'fresh') words.fresh(stage)
-      else words.reasons(stage, changes)
-      if (verdict === 'fresh') return { type: 'fresh' }
+      if (verdict === 'fresh') {
+        words.fresh(stage)
+        return { type: 'fresh' }
+      }
+      // That outs are put back is told by itself, and changes nothing.
+      if (verdict !== 'checkout') words.reasons(stage, changes)
       if (options.dry) return foretell(words, stage, verdict)
       await locks.refuseBusy(paths)
       if (verdict === 'commit') return commitOuts(stage, seen)
