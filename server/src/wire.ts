@@ -2,6 +2,7 @@ import path from 'node:path'
 import type pg from 'pg'
 import { diskBlobStore } from './adapters/blob-store/disk.ts'
 import { withLimit } from './adapters/blob-store/with-limit.ts'
+import { withMetrics } from './adapters/blob-store/with-metrics.ts'
 import { withRetry } from './adapters/blob-store/with-retry.ts'
 import { startEmbeddedPostgres } from './adapters/embedded-postgres.ts'
 import { createPostgresJobs } from './adapters/jobs/postgres-jobs.ts'
@@ -12,6 +13,7 @@ import { openPool } from './adapters/postgres/pool.ts'
 import type { Config } from './config.ts'
 import type { BlobStore, JobQueue } from './domain/ports.ts'
 import { createPrincipals, type TokenCodec } from './domain/principal.ts'
+import { rememberProjects } from './domain/projects.ts'
 import type { Stores } from './domain/stores.ts'
 import { createAdmission } from './http/admission.ts'
 import { createApp } from './http/app.ts'
@@ -83,15 +85,21 @@ export async function migrateDatabase(database: Database, log: Log): Promise<str
 
 /** Puts the parts together over a database. `blobs` is given by tests; otherwise the configuration picks. Closing stops the database too. */
 export async function openParts(config: Config, log: Log, database: Database, given: { blobs?: BlobStore } = {}): Promise<Parts> {
-  const pool = openPool(database.poolConfig, (line) => log.warn(line))
+  let closing = false
+  // Connections that are about to close may still hear that the database stops.
+  const pool = openPool(database.poolConfig, (line) => {
+    if (!closing) log.warn(line)
+  })
   try {
     const applied = await migrate(pool, findMigrations(import.meta.dirname))
     if (applied.length > 0) log.info({ applied }, 'migrated the database')
-    const catalog = createCatalog(pool, { poolConfig: database.poolConfig })
+    const clock = { now: () => new Date() }
+    const catalog = rememberProjects(createCatalog(pool, { poolConfig: database.poolConfig }), clock)
     const blobs = given.blobs ? { store: given.blobs, kind: 'given' } : await openBlobs(config)
     const jobs = await openJobs(config, pool, database, log)
     const metrics = createMetrics()
-    const stores: Stores = { catalog, blobs: blobs.store, clock: { now: () => new Date() }, notice: createNotice(log, metrics) }
+    const measured = withMetrics(blobs.store, (call) => metrics.blobCall(call))
+    const stores: Stores = { catalog, blobs: measured, clock, notice: createNotice(log, metrics) }
     return {
       config,
       log,
@@ -101,6 +109,7 @@ export async function openParts(config: Config, log: Log, database: Database, gi
       codec: createJwtCodec(config.signingKey ?? (await catalog.signingKey())),
       kinds: { database: database.kind, blobs: blobs.kind, jobs: jobs.kind },
       async close() {
+        closing = true
         await jobs.queue.close()
         await pool.end()
         await database.stop()

@@ -1,6 +1,6 @@
 import type { Project } from '@cairn/protocol/api'
 import { CairnError } from '@cairn/protocol/error'
-import type { ProjectRow } from './ports.ts'
+import type { Catalog, Clock, ProjectRow } from './ports.ts'
 import { type Principal, reaches } from './principal.ts'
 import type { Stores } from './stores.ts'
 
@@ -33,11 +33,30 @@ export async function describeProject(stores: Stores, row: ProjectRow): Promise<
 
 /** @throws CairnError PROJECT_UNKNOWN, the same whether there is no such project or the principal does not reach it */
 export async function findProject(stores: Stores, principal: Principal, slug: string): Promise<ProjectRow> {
-  const row = await stores.catalog.findProject(slug)
-  if (!row || !reaches(principal, slug)) {
-    throw new CairnError('PROJECT_UNKNOWN', `no project '${slug.slice(0, 64)}' for this token`, {
-      hint: 'Check the name in the remote URL, and which projects the token reaches (`cairn token list`).',
-    })
+  // A name beyond reach is not looked up: the time of the answer would tell whether it exists.
+  const row = reaches(principal, slug) ? await stores.catalog.findProject(slug) : undefined
+  if (row) return row
+  throw new CairnError('PROJECT_UNKNOWN', `no project '${slug.slice(0, 64)}' for this token`, {
+    hint: 'Check the name in the remote URL, and which projects the token reaches (`cairn token list`).',
+  })
+}
+
+const REMEMBERED = 1000
+const REMEMBER_MILLISECONDS = 4000
+
+/** The same catalog, which asks the database for a known project at most every few seconds: every request begins with one. */
+export function rememberProjects(catalog: Catalog, clock: Clock): Catalog {
+  const known = new Map<string, { row: ProjectRow; at: number }>()
+  return {
+    ...catalog,
+    async findProject(slug) {
+      const now = clock.now().getTime()
+      const remembered = known.get(slug)
+      if (remembered && now - remembered.at < REMEMBER_MILLISECONDS) return remembered.row
+      const row = await catalog.findProject(slug)
+      if (known.size >= REMEMBERED) known.clear()
+      if (row) known.set(slug, { row, at: now })
+      return row
+    },
   }
-  return row
 }

@@ -86,8 +86,9 @@ export function verifyStream(source: Bytes, options: { digest?: Digest | undefin
       if (held) yield held
       held = chunk
     }
-    measured = meter.finish()
-    if (digest) requireDigest(measured, digest)
+    const result = meter.finish()
+    if (digest) requireDigest(result, digest)
+    measured = result
     if (held) yield held
   }
 

@@ -33,6 +33,9 @@ function errorBody(error: CairnError, res: Response): ErrorBody {
 
 function asCairnError(error: unknown): CairnError {
   if (error instanceof CairnError) return error
+  // What a read or write throws when its signal aborted: the client is gone.
+  if (error instanceof Error && error.name === 'AbortError')
+    return new CairnError('CANCELLED', 'the client is gone', { cause: error })
   // Express throws these for a path it cannot decode.
   if (error instanceof URIError) return new CairnError('BAD_REQUEST', 'the path is malformed')
   return new CairnError('INTERNAL', 'the server failed; its log has the details under this request id', { cause: error })

@@ -6,6 +6,7 @@ export interface Metrics {
   registry: Registry
   request(labels: { route: string; method: string; status: number; seconds: number; received: number; sent: number }): void
   notice(notice: Notice): void
+  blobCall(call: { operation: string; outcome: string; seconds: number; bytes: number }): void
   /** Asked when the metrics are read. */
   watch(sources: { admission: Admission; damagedObjects: () => Promise<number> }): void
 }
@@ -38,8 +39,17 @@ export function createMetrics(): Metrics {
   const objectBytes = new Counter({ name: 'cairn_object_bytes_total', help: 'Bytes of the objects that were new', registers })
   const damageFound = new Counter({ name: 'cairn_damage_found_total', help: 'Objects found damaged since the start', registers })
 
+  const blobSeconds = new Histogram({
+    name: 'cairn_blob_seconds',
+    help: 'Calls to the blob store',
+    labelNames: ['operation', 'outcome'],
+    buckets: [0.002, 0.01, 0.05, 0.25, 1, 5, 30, 120],
+    registers,
+  })
+
   return {
     registry,
+    blobCall: ({ operation, outcome, seconds: taken }) => blobSeconds.observe({ operation, outcome }, taken),
     request(labels) {
       requests.inc({ route: labels.route, method: labels.method, status: labels.status })
       seconds.observe({ route: labels.route, method: labels.method }, labels.seconds)

@@ -124,7 +124,7 @@ async function takeUpload(
     return
   }
   if (isTree(digest)) {
-    const read = () => readTreeBytes(context, req, { wait: true, signal })
+    const read = () => readTreeBytes(context, req, res, signal)
     await storeTree(context.stores, project, { digest, read, signal })
   } else {
     const limit = context.limits.objectBytes

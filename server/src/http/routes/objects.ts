@@ -133,10 +133,10 @@ async function answerMissing(call: ProjectCall<z.infer<typeof missingQuery>>): P
 }
 
 async function putTree(call: ProjectCall<{ session?: string | undefined }>, digest: Digest): Promise<ObjectAnswer> {
-  const { context, req, project, signal } = call
+  const { context, req, res, project, signal } = call
   let size = 0
   const read = async () => {
-    const bytes = await readTreeBytes(context, req, { wait: false, signal })
+    const bytes = await readTreeBytes(context, req, res, signal)
     size = bytes.length
     return bytes
   }

@@ -36,7 +36,7 @@ export const treeRoutes: Route[] = [
         session: query.session,
         intent: 'push',
       })
-      const read = () => readTreeBytes(context, req, { wait: false, signal })
+      const read = () => readTreeBytes(context, req, res, signal)
       const { linked, missing } = await storeTree(context.stores, project, { digest, read, session: session.id, signal })
       answerJson(req, res, 200, { session: session.id, expiresAt: session.expiresAt.toISOString(), linked, missing })
     },
