@@ -13,7 +13,10 @@ let second: ServerProcess
 beforeAll(async () => {
   const env = await freshBackends()
   first = await startServerProcess({ env })
-  second = await startServerProcess({ env: { ...env, CAIRN_JOBS: 'off' }, ...(first.adminToken ? { adminToken: first.adminToken } : {}) })
+  second = await startServerProcess({
+    env: { ...env, CAIRN_JOBS: 'off' },
+    ...(first.adminToken ? { adminToken: first.adminToken } : {}),
+  })
 }, 120_000)
 afterAll(async () => {
   await second.remove()
@@ -32,7 +35,9 @@ test('the first of two servers on one database prints a token, the second does n
 test('objects, packs and trees go into the bucket by one server and come out by the other', async () => {
   const large = randomBytes(20 * 1024 * 1024)
   expect((await first.ask('PUT', `${P}/objects/${digestOf(large)}`, { body: large })).status).toBe(201)
-  expect(large.equals(new Uint8Array(await (await second.ask('GET', `${P}/objects/${digestOf(large)}`)).arrayBuffer()))).toBe(true)
+  expect(large.equals(new Uint8Array(await (await second.ask('GET', `${P}/objects/${digestOf(large)}`)).arrayBuffer()))).toBe(
+    true,
+  )
   const ranged = await second.ask('GET', `${P}/objects/${digestOf(large)}`, { headers: { Range: 'bytes=12000000-12000099' } })
   expect(large.subarray(12_000_000, 12_000_100).equals(new Uint8Array(await ranged.arrayBuffer()))).toBe(true)
   const members = Array.from({ length: 2000 }, (_, at) => ({ bytes: `bucket member ${at}` }))
@@ -40,7 +45,9 @@ test('objects, packs and trees go into the bucket by one server and come out by 
   const sent = await first.ask('POST', `${P}/trees?digest=${tree.digest}`, { body: tree.bytes })
   const { session, missing } = (await sent.json()) as { session: string; missing: Digest[] }
   expect(missing).toHaveLength(2000)
-  expect(await (await second.ask('POST', `${P}/packs?session=${session}`, { body: packOf(members) })).json()).toMatchObject({ stored: 2000 })
+  expect(await (await second.ask('POST', `${P}/packs?session=${session}`, { body: packOf(members) })).json()).toMatchObject({
+    stored: 2000,
+  })
   expect((await first.ask('POST', `${P}/sessions/${session}/commit`, { json: { roots: [tree.digest] } })).status).toBe(200)
   const fetched = await second.ask('POST', `${P}/objects/fetch`, { json: { digests: missing } })
   let count = 0
