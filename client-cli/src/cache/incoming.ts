@@ -1,7 +1,8 @@
-import { CairnError, isCode } from '@cairn/protocol/error'
+import { isCode } from '@cairn/protocol/error'
 import { randomBytes } from 'node:crypto'
 import { chmodSync, closeSync, lstatSync, mkdirSync, openSync, readdirSync, renameSync, rmSync, writeSync } from 'node:fs'
 import path from 'node:path'
+import { explainFull } from '../io/full-disk.ts'
 
 /** Drafts of objects: written here, renamed into the cache when they are whole. */
 export interface Incoming {
@@ -104,17 +105,8 @@ export function openIncoming(cacheDir: string, options: { tmpDir: string; shared
   }
 }
 
-/** A full disk in words; any other failure as it is. */
-export function explainFull(error: unknown, where: string): unknown {
-  if (!isCode(error, 'ENOSPC', 'EDQUOT')) return error
-  return new CairnError('STORAGE_FULL', `no space is left on the device of '${where}'`, {
-    cause: error,
-    hint: 'Nothing was lost: what was stored so far is kept. Free some space and run the command again.',
-  })
-}
-
 /** What killed runs left behind. Another machine's runs are told from dead ones by age. */
-function removeAbandoned(folder: string): void {
+export function removeAbandoned(folder: string): void {
   for (const name of readdirSync(folder)) {
     const stat = lstatSync(path.join(folder, name), { throwIfNoEntry: false })
     if (stat && Date.now() - stat.mtimeMs > ABANDONED_AFTER_MS) rmSync(path.join(folder, name), { force: true, recursive: true })

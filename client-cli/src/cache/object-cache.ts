@@ -259,28 +259,34 @@ const mismatch = (digest: Digest) =>
 
 /** Asks for each name, or lists the shards when that is cheaper: ten thousand questions cost five times one listing. */
 function findMissing(dir: string, digests: readonly Digest[]): Digest[] {
-  const asked = new Map<string, Digest[]>()
-  for (const digest of digests) {
-    const shard = path.dirname(objectPath(digest))
-    const wanted = asked.get(shard)
-    if (wanted) wanted.push(digest)
-    else asked.set(shard, [digest])
-  }
   const absent = new Set<Digest>()
   let listedNames = 0
   let listedShards = 0
-  for (const [shard, wanted] of asked) {
+  for (const [prefix, wanted] of groupByPrefix(digests)) {
     const expected = listedShards === 0 ? 0 : listedNames / listedShards
     if (wanted.length < 8 || expected > wanted.length * NAMES_A_LISTED_NAME) {
       for (const digest of wanted) if (!existsSync(path.join(dir, objectPath(digest)))) absent.add(digest)
       continue
     }
-    const names = listNames(path.join(dir, shard))
+    const [first] = wanted
+    const names = first ? listNames(path.join(dir, path.dirname(objectPath(first)))) : new Set()
     listedShards++
     listedNames += names.size
-    for (const digest of wanted) if (!names.has(path.basename(objectPath(digest)))) absent.add(digest)
+    for (const digest of wanted) if (!names.has(digest.slice(prefix.length))) absent.add(digest)
   }
   return absent.size === 0 ? [] : digests.filter((digest) => absent.has(digest))
+}
+
+/** By the part of the digest that says which shard it is in; the rest is its name there. */
+function groupByPrefix(digests: readonly Digest[]): Map<string, Digest[]> {
+  const groups = new Map<string, Digest[]>()
+  for (const digest of digests) {
+    const prefix = digest.slice(0, isLegacy(digest) ? 9 : 2)
+    const group = groups.get(prefix)
+    if (group) group.push(digest)
+    else groups.set(prefix, [digest])
+  }
+  return groups
 }
 
 function listNames(dir: string): Set<string> {

@@ -42,7 +42,7 @@ export function openObjectRecords(file: string): ObjectRecords {
         else appendFileSync(file, records.fresh())
         records.markClean()
       } catch (error) {
-        if (!isCode(error, 'ENOSPC', 'EDQUOT', 'EROFS', 'EACCES', 'EPERM')) throw error
+        if (!isCode(error, 'STORAGE_FULL', 'ENOSPC', 'EDQUOT', 'EROFS', 'EACCES', 'EPERM')) throw error
       }
     },
   }

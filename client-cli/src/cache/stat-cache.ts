@@ -60,7 +60,7 @@ export function openStatCache(dir: string): StatCache {
         writeFileAtomic(fileOf(key), encodeTable(key, table))
       } catch (error) {
         // Only speed is lost, and a status on a read-only or full disk must still answer.
-        if (!isCode(error, 'ENOSPC', 'EDQUOT', 'EROFS', 'EACCES', 'EPERM')) throw error
+        if (!isCode(error, 'STORAGE_FULL', 'ENOSPC', 'EDQUOT', 'EROFS', 'EACCES', 'EPERM')) throw error
       }
     },
     forget: (key) => rmSync(fileOf(key), { force: true }),

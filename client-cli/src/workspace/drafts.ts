@@ -1,5 +1,6 @@
 import { lstatSync, mkdirSync, renameSync, rmSync } from 'node:fs'
 import path from 'node:path'
+import { removeAbandoned } from '../cache/incoming.ts'
 import type { Desk } from './desk.ts'
 
 const RUN = `${process.pid}-${Date.now().toString(36)}`
@@ -15,6 +16,7 @@ export function draftFor(desk: Desk, folder: string): string {
   if (!made.has(work)) {
     mkdirSync(work, { recursive: true })
     made.set(work, lstatSync(work).dev)
+    removeAbandoned(work)
   }
   return lstatSync(folder).dev === made.get(work) ? path.join(work, name) : path.join(folder, `.cairn-${name}`)
 }

@@ -37,7 +37,7 @@ export function openLinksRecord(file: string): LinksRecord {
         writeFileAtomic(file, [...load()].map(([placed, digest]) => `${digest} ${JSON.stringify(placed)}\n`).join(''))
         changed = false
       } catch (error) {
-        if (!isCode(error, 'ENOSPC', 'EDQUOT', 'EROFS', 'EACCES', 'EPERM')) throw error
+        if (!isCode(error, 'STORAGE_FULL', 'ENOSPC', 'EDQUOT', 'EROFS', 'EACCES', 'EPERM')) throw error
       }
     },
   }

@@ -3,6 +3,7 @@ import { hash } from 'node:crypto'
 import { statSync } from 'node:fs'
 import path from 'node:path'
 import { md5OfBytes } from '../cache/md5.ts'
+import { explainFull } from '../io/full-disk.ts'
 import type { LinkType } from '../repo/repo.ts'
 import { absolutePath, type Desk } from './desk.ts'
 import {
@@ -112,7 +113,7 @@ async function storeLarge(desk: Desk, scan: Scan, rows: readonly number[], link:
       },
     })
   } catch (error) {
-    throw explainUnreadable(error)
+    throw explainFull(explainUnreadable(error), desk.cache.dir)
   } finally {
     for (const draft of drafts) desk.cache.discard(draft)
   }

@@ -1,7 +1,7 @@
 import { CairnError } from '@cairn/protocol/error'
 import { chmodSync, copyFileSync, rmSync, statSync } from 'node:fs'
 import path from 'node:path'
-import { explainFull } from '../cache/incoming.ts'
+import { explainFull } from '../io/full-disk.ts'
 import type { Desk } from './desk.ts'
 import { scanPath } from './digest-path.ts'
 import { draftFor, replaceFile } from './drafts.ts'
