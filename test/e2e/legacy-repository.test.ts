@@ -107,6 +107,18 @@ describe('a repository as DVC 0.30 left it', () => {
   })
 })
 
+test('a metric that is added data of today is named in dvc.yaml: its own file stays one that dvc reads', async () => {
+  writeFileSync(file('score.json'), '{"score": 3}')
+  await station.cairn('add', 'score.json')
+  const before = read('score.json.dvc')
+  await station.cairn('metrics', 'add', 'score.json')
+  expect(read('dvc.yaml')).toBe('metrics:\n- score.json\n')
+  expect((await station.tryCairn('metrics', 'modify', 'score.json', '-t', 'json')).code).toBe(1)
+  await station.cairn('metrics', 'remove', 'score.json')
+  expect(existsSync(file('dvc.yaml'))).toBe(false)
+  expect(read('score.json.dvc')).toBe(before)
+})
+
 describe('migrate', () => {
   test('writes dvc.yaml and dvc.lock, removes the old files and runs nothing', async () => {
     const plan = await station.cairn('migrate', '--dry-run')

@@ -8,9 +8,9 @@ export const command: Command = {
   arguments: [{ name: '<path>', summary: 'A metric file.' }],
   examples: ['cairn metrics remove model/metrics.json'],
   async run(context, [target = '']) {
-    await editMetric(context, target, ({ metric, ...out }) => {
-      if (!metric) throw new CairnError('COMMAND_FAILED', `'${target}' is not a metric`)
-      return out
+    await editMetric(context, target, (current) => {
+      if (!current) throw new CairnError('COMMAND_FAILED', `'${target}' is not a metric`)
+      return undefined
     })
   },
 }

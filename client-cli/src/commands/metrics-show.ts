@@ -3,13 +3,14 @@ import { CairnError } from '@cairn/protocol/error'
 import { openObjectCache } from '../cache/object-cache.ts'
 import type { Command, Context, Options } from '../command.ts'
 import { jsonText, pythonRepr } from '../pipeline/json-value.ts'
-import { METRIC_TYPES, metricValues } from '../pipeline/metric-value.ts'
+import { metricValues } from '../pipeline/metric-value.ts'
 import { collectMetrics, isLegacyRepository, type MetricFile, parseMetric, type RevisionMetrics } from '../pipeline/metrics.ts'
 import { type MetricContent, metricsJson, type MetricsOf, metricsTable, shownValues } from '../pipeline/metrics-table.ts'
 import type { MetricSpec } from '../pipeline/stage.ts'
 import { revisionTree, workingTree } from '../repo/file-tree.ts'
 import { openRepo } from '../repo/open.ts'
 import type { Repo } from '../repo/repo.ts'
+import { isEmpty, SPEC_OPTIONS, specOf } from './metric-options.ts'
 import { rootRelative } from './root-relative.ts'
 
 export const command: Command = {
@@ -22,8 +23,7 @@ export const command: Command = {
   options: [
     { flags: '-T, --all-tags', summary: 'Of all tags too.' },
     { flags: '-a, --all-branches', summary: 'Of all branches too.' },
-    { flags: '-t, --type <type>', summary: `Read the files as ${METRIC_TYPES.join(', ')}.` },
-    { flags: '-x, --xpath <path>', summary: 'What to show of a file: `acc`, `a.b[0]`; `row,column` in csv and tsv.' },
+    ...SPEC_OPTIONS,
     { flags: '--json', summary: 'Print JSON.' },
     { flags: '--md', summary: 'Print a Markdown table.' },
     { flags: '--precision <digits>', summary: 'Decimal digits in the table; 5 by default.' },
@@ -33,7 +33,8 @@ export const command: Command = {
     const repo = openRepo(context.cwd, context.env)
     try {
       const revisions = await collectRevisions(repo, context, targets, options)
-      const override = overrideOf(options)
+      const spec = specOf(options)
+      const override = isEmpty(spec) ? undefined : spec
       const legacy = override !== undefined || isLegacyRepository(revisions)
       if (legacy && options['json'] !== true) return showValues(repo, context, revisions, override)
       return showTable(repo, context, revisions, options)
@@ -69,19 +70,6 @@ function revisionNames(repo: Repo, options: Options): string[] {
   if (!branches && !tags) return []
   if (repo.git === undefined) throw new CairnError('FAILED', 'tags and branches: only supported for Git repositories')
   return [...(branches ? repo.git.branches() : []), ...(tags ? repo.git.tags() : [])]
-}
-
-function overrideOf(options: Options): MetricSpec | undefined {
-  const { type, xpath } = options
-  const known = METRIC_TYPES.find((each) => each === String(type).toLowerCase())
-  if (type !== undefined && known === undefined) {
-    throw new CairnError(
-      'USAGE',
-      `argument -t/--type: invalid choice: '${String(type)}' (choose from ${METRIC_TYPES.join(', ')})`,
-    )
-  }
-  if (known === undefined && xpath === undefined) return undefined
-  return { ...(known && { type: known }), ...(typeof xpath === 'string' && { xpath }) }
 }
 
 /** The shape of 2019: a tab, the file, its values; with several revisions a heading each. */

@@ -30,28 +30,47 @@ export function findTargets(
   cwd: string,
   options: FindOptions = {},
 ): Target[] {
+  const index = indexStages(stages)
   const found =
     targets.length === 0
       ? stages.map((stage) => ({ stage }))
-      : targets.flatMap((target) => findTarget(stages, target, cwd, options))
+      : targets.flatMap((target) => findTarget(index, target, cwd, options))
   return unique(options.withDeps ? found.flatMap((target) => [...dependenciesOf(stages, target.stage), target]) : found)
 }
 
-function findTarget(stages: readonly Stage[], target: string, cwd: string, options: FindOptions): Target[] {
+/** Thousands of targets are named at once, by a shell's `*.dvc`. */
+interface Index {
+  byFile: ReadonlyMap<string, readonly Stage[]>
+  byOut: ReadonlyMap<string, { stage: Stage; out: Out }>
+}
+
+function indexStages(stages: readonly Stage[]): Index {
+  const byOut = new Map<string, { stage: Stage; out: Out }>()
+  const byFile = new Map<string, Stage[]>()
+  for (const stage of stages) {
+    const file = byFile.get(stage.file)
+    if (file) file.push(stage)
+    else byFile.set(stage.file, [stage])
+    for (const out of stage.outs) if (!byOut.has(out.path)) byOut.set(out.path, { stage, out })
+  }
+  return { byFile, byOut }
+}
+
+function findTarget(index: Index, target: string, cwd: string, options: FindOptions): Target[] {
   const pipelineFile = path.join(cwd, 'dvc.yaml')
-  const named = stages.find((stage) => stage.file === pipelineFile && stage.name === target)
+  const named = index.byFile.get(pipelineFile)?.find((stage) => stage.name === target)
   if (named) return [{ stage: named }]
   const location = path.join('/', cwd, target).slice(1).replace(/\/$/, '')
-  if (isStageFile(location)) return ofFile(stages, location, target)
-  const addressed = byAddress(stages, target, cwd)
+  if (isStageFile(location)) return ofFile(index, location, target)
+  const addressed = byAddress(index, target, cwd)
   if (addressed) return [addressed]
-  const output = byOutput(stages, path.isAbsolute(target) || climbsOut(cwd, target) ? undefined : location)
+  const output = path.isAbsolute(target) || climbsOut(cwd, target) ? undefined : byOutput(index, location)
   if (output) return [output]
   if (options.recursive) {
-    const below = stages.filter((stage) => location === '' || stage.file.startsWith(`${location}/`))
-    if (below.length > 0) return below.map((stage) => ({ stage }))
+    const files = [...index.byFile.keys()].filter((file) => location === '' || file.startsWith(`${location}/`))
+    if (files.length > 0) return files.flatMap((file) => (index.byFile.get(file) ?? []).map((stage) => ({ stage })))
   }
-  throw unknownTarget(stages, target, pipelineFile)
+  throw unknownTarget(index, target, pipelineFile)
 }
 
 const isStageFile = (location: string): boolean =>
@@ -59,11 +78,11 @@ const isStageFile = (location: string): boolean =>
 
 const climbsOut = (cwd: string, target: string): boolean => isExternal(path.normalize(path.join(cwd, target)))
 
-function ofFile(stages: readonly Stage[], location: string, target: string): Target[] {
-  const found = stages.filter((stage) => stage.file === location)
-  if (found.length === 0) {
+function ofFile(index: Index, location: string, target: string): Target[] {
+  const found = index.byFile.get(location)
+  if (!found) {
     // An output may be called like a stage file.
-    const output = byOutput(stages, location)
+    const output = byOutput(index, location)
     if (output) return [output]
     throw new CairnError('FAILED', `'${target}' does not exist`)
   }
@@ -71,7 +90,7 @@ function ofFile(stages: readonly Stage[], location: string, target: string): Tar
 }
 
 /** `path/dvc.yaml:name` and `path:name`. */
-function byAddress(stages: readonly Stage[], target: string, cwd: string): Target | undefined {
+function byAddress({ byFile }: Index, target: string, cwd: string): Target | undefined {
   const cut = target.lastIndexOf(':')
   if (cut < 0) return undefined
   const place = target.slice(0, cut)
@@ -83,25 +102,23 @@ function byAddress(stages: readonly Stage[], target: string, cwd: string): Targe
   }
   const file = place === '' || path.basename(place) === 'dvc.yaml' ? place || 'dvc.yaml' : path.join(place, 'dvc.yaml')
   const location = path.join('/', cwd, file).slice(1)
-  const stage = stages.find((each) => each.file === location && each.name === name)
+  const stage = byFile.get(location)?.find((each) => each.name === name)
   return stage && { stage }
 }
 
-function byOutput(stages: readonly Stage[], location: string | undefined): Target | undefined {
-  if (location === undefined || location === '') return undefined
-  for (const stage of stages) {
-    for (const out of stage.outs) {
-      if (out.path === location) return { stage, out }
-      if (location.startsWith(`${out.path}/`)) return { stage, out, inside: location.slice(out.path.length + 1) }
-    }
+/** The output at a path, or the one that the path lies inside of. */
+function byOutput({ byOut }: Index, location: string): Target | undefined {
+  const whole = byOut.get(location)
+  if (whole) return whole
+  for (let cut = location.lastIndexOf('/'); cut > 0; cut = location.lastIndexOf('/', cut - 1)) {
+    const around = byOut.get(location.slice(0, cut))
+    if (around) return { ...around, inside: location.slice(cut + 1) }
   }
   return undefined
 }
 
-function unknownTarget(stages: readonly Stage[], target: string, pipelineFile: string): CairnError {
-  const why = stages.some((stage) => stage.file === pipelineFile)
-    ? `Stage '${target}' not found inside 'dvc.yaml' file`
-    : `'dvc.yaml' does not exist`
+function unknownTarget({ byFile }: Index, target: string, pipelineFile: string): CairnError {
+  const why = byFile.has(pipelineFile) ? `Stage '${target}' not found inside 'dvc.yaml' file` : `'dvc.yaml' does not exist`
   return new CairnError('FAILED', `'${target}' does not exist as an output or a stage name in 'dvc.yaml': ${why}`)
 }
 

@@ -7,7 +7,7 @@ import type { Workspace } from '../workspace/workspace.ts'
 import { updateLockFile } from './lock-file.ts'
 import type { Migration, MigrationStep } from './migrate.ts'
 import { storeRenamed } from './migrate-content.ts'
-import { addMetric, updatePipelineFile } from './pipeline-file.ts'
+import { editMetricList, updatePipelineFile } from './pipeline-file.ts'
 import { serializeStageFile } from './stage-file.ts'
 import { folderOf } from './stage-path.ts'
 
@@ -47,7 +47,7 @@ function writePipelines(repo: Repo, steps: readonly MigrationStep[]): string[] {
     edit(repo, file, (previous) =>
       group.reduce((text: string | undefined, { after, metrics }) => {
         const defined = after.kind === 'pipeline' ? updatePipelineFile(text, after) : text
-        return metrics.reduce((each: string | undefined, metric) => addMetric(each, file, metric), defined)
+        return metrics.reduce((each: string | undefined, metric) => editMetricList(each, file, metric, true), defined)
       }, previous),
     ),
   )

@@ -233,15 +233,19 @@ export function updatePipelineFile(previous: string | undefined, stage: Stage): 
   return editYaml(previous, top, stage.file)
 }
 
-/** dvc.yaml's text with a metric file (root-relative) named at its top. */
-export function addMetric(previous: string | undefined, file: string, metric: string): string {
+/** dvc.yaml's text with a metric file (root-relative) named at its top, or no longer; undefined when nothing is left in it. */
+export function editMetricList(previous: string | undefined, file: string, metric: string, named: boolean): string | undefined {
   const def = relativeTo(folderOf(file), metric)
   const node = previous === undefined ? undefined : readYaml(previous, file)
-  if (previous === undefined || node === undefined) return writeYaml({ metrics: [def] })
+  if (previous === undefined || node === undefined) return named ? writeYaml({ metrics: [def] }) : previous
   const top = new Map(entriesOf(valueOf(node)))
   const listed = top.get('metrics')
   const metrics = Array.isArray(listed) ? (listed as YamlValue[]) : []
-  return metrics.includes(def) ? previous : editYaml(previous, top.set('metrics', [...metrics, def]), file)
+  if (metrics.includes(def) === named) return previous
+  const left = named ? [...metrics, def] : metrics.filter((each) => each !== def)
+  if (left.length > 0) top.set('metrics', left)
+  else top.delete('metrics')
+  return top.size === 0 ? undefined : editYaml(previous, top, file)
 }
 
 /** dvc.yaml's text without a stage; undefined when nothing is left in it. */

@@ -1,13 +1,13 @@
-import { readFileSync } from 'node:fs'
+import { readFileSync, rmSync } from 'node:fs'
 import path from 'node:path'
 import { isCode } from '@cairn/protocol/error'
 import { writeFileAtomic } from '../io/atomic-write.ts'
 import type { Repo } from '../repo/repo.ts'
 import { updateLockFile } from './lock-file.ts'
-import { updatePipelineFile } from './pipeline-file.ts'
+import { editMetricList, parsePipeline, updatePipelineFile } from './pipeline-file.ts'
 import { serializeStageFile } from './stage-file.ts'
 import { folderOf } from './stage-path.ts'
-import type { Stage } from './stage.ts'
+import type { MetricSpec, Stage } from './stage.ts'
 
 /**
  * Writes what a stage is and what its last run recorded: its `.dvc` file, or its definition in dvc.yaml and (when it was run:
@@ -24,12 +24,31 @@ export function writeStage(repo: Repo, stage: Stage): string[] {
   ]
 }
 
-function writeChanged(repo: Repo, file: string, edit: (previous: string | undefined) => string): string[] {
+/**
+ * Names an output of added data as a metric at the top of the dvc.yaml beside its file, or no longer: a `.dvc` file of today has
+ * no place for it. `edit` gets `{}` when it is named there now. Returns the root-relative paths of the files that changed.
+ */
+export function editTopMetrics(
+  repo: Repo,
+  stage: Stage,
+  metric: string,
+  edit: (current: MetricSpec | undefined, stage: Stage) => MetricSpec | undefined,
+): string[] {
+  const file = path.posix.join(folderOf(stage.file), 'dvc.yaml')
+  return writeChanged(repo, file, (previous) => {
+    const listed = previous === undefined ? [] : parsePipeline(previous, file, undefined, () => undefined).metrics
+    const wanted = edit(listed.includes(metric) ? {} : undefined, stage)
+    return editMetricList(previous, file, metric, wanted !== undefined)
+  })
+}
+
+function writeChanged(repo: Repo, file: string, edit: (previous: string | undefined) => string | undefined): string[] {
   const location = path.join(repo.root, file)
   const previous = readIfThere(location)
   const text = edit(previous)
   if (text === previous) return []
-  writeFileAtomic(location, text)
+  if (text === undefined) rmSync(location)
+  else writeFileAtomic(location, text)
   return [file]
 }
 
