@@ -64,7 +64,8 @@ async function startProject(station: Workstation, options: WalkthroughOptions, s
   cpSync(path.join(ROOT, 'test/e2e/walkthrough-project'), station.dir, { recursive: true })
   writeImages(path.join(station.dir, 'raw'), { count: options.images, seed: 2019 })
   writeFileSync(path.join(station.dir, '.gitignore'), '/raw\n')
-  mkdirSync(path.join(station.dir, 'model'))
+  // Git keeps no empty folder, so a fresh clone's template has neither.
+  for (const folder of ['config', 'model']) mkdirSync(path.join(station.dir, folder), { recursive: true })
   writeFileSync(path.join(station.dir, 'model/.gitignore'), '')
   station.git('init', '-q', '-b', 'master')
   await step(station, 'init')
