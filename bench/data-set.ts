@@ -1,4 +1,14 @@
-import { chmodSync, closeSync, copyFileSync, mkdirSync, openSync, readdirSync, renameSync, writeFileSync, writeSync } from 'node:fs'
+import {
+  chmodSync,
+  closeSync,
+  copyFileSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  renameSync,
+  writeFileSync,
+  writeSync,
+} from 'node:fs'
 import path from 'node:path'
 import { randomBlock, seeded, writeSmallFiles } from '../test/rig/images.ts'
 
@@ -46,7 +56,9 @@ export function bigFile(mib: number): DataSet {
       const name = path.join(dir, 'data', 'big.bin')
       const copy = `${name}.new`
       copyFileSync(name, copy)
-      replace(name, undefined, copy, (file) => writeSync(file, randomBlock(seeded(500 + round), 65_536), 0, 65_536, Math.floor(mib / 2) * MIB))
+      replace(name, undefined, copy, (file) =>
+        writeSync(file, randomBlock(seeded(500 + round), 65_536), 0, 65_536, Math.floor(mib / 2) * MIB),
+      )
     },
   }
 }

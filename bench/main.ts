@@ -26,7 +26,12 @@ const { values } = parseArgs({
 })
 
 /** One round of one subject: every operation in the order of a working day, each timed as a whole process. */
-async function playRound(bench: Bench, dataSet: DataSet, round: number, keep: (operation: string, sample: Sample) => void): Promise<void> {
+async function playRound(
+  bench: Bench,
+  dataSet: DataSet,
+  round: number,
+  keep: (operation: string, sample: Sample) => void,
+): Promise<void> {
   const timed = async (operation: string, ...args: string[]) => keep(operation, await bench.timed(...args))
   dataSet.write(bench.dir)
   await timed('add, cold', 'add', 'data')
@@ -76,7 +81,10 @@ async function main(): Promise<void> {
       const places = [cairnServer(server), http.place, folder(path.join(base, 'folders')), ...(storage ? [storage] : [])]
       subjects.push(...places.map((place): Subject => ({ tool: 'dvc', file: values.dvc, place, env: {} })))
     } else console.error(`no stock dvc at ${values.dvc}: cairn is timed alone (npm run test:real installs one)`)
-    const sets = [...(values.only === 'big' ? [] : [smallFiles(Number(values.files))]), ...(values.only === 'small' ? [] : [bigFile(Number(values.mib))])]
+    const sets = [
+      ...(values.only === 'big' ? [] : [smallFiles(Number(values.files))]),
+      ...(values.only === 'small' ? [] : [bigFile(Number(values.mib))]),
+    ]
     for (const dataSet of sets) {
       const rows = await compare(dataSet, subjects, base)
       const probe = mkdtempSync(path.join(base, 'floor-'))

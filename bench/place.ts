@@ -47,7 +47,13 @@ export async function objectStorage(): Promise<Place | undefined> {
     return undefined
   }
   const endpoint = parts['CAIRN_TEST_S3_ENDPOINT'] ?? ''
-  if (!(await fetch(endpoint).then(() => true, () => false))) return undefined
+  if (
+    !(await fetch(endpoint).then(
+      () => true,
+      () => false,
+    ))
+  )
+    return undefined
   const unique = Math.random().toString(36).slice(2, 8)
   return {
     name: 'S3',

@@ -13,7 +13,10 @@ export { API_VERSION, DIGESTS_TYPE, MAX_DIGESTS, MAX_TREE_BYTES, PACK_TYPE } fro
 export const digestSchema = z.string().refine(isDigest, 'not a digest') as unknown as z.ZodType<Digest>
 export const slugSchema = z
   .string()
-  .regex(/^[a-z0-9][a-z0-9._-]{0,62}$/, 'a project name has 1 to 63 characters of a-z, 0-9, ".", "_" and "-", and starts with a letter or digit')
+  .regex(
+    /^[a-z0-9][a-z0-9._-]{0,62}$/,
+    'a project name has 1 to 63 characters of a-z, 0-9, ".", "_" and "-", and starts with a letter or digit',
+  )
 export const scopeSchema = z.enum(SCOPES)
 const time = z.string()
 
@@ -56,7 +59,9 @@ export type TreeAnswer = z.infer<typeof treeAnswer>
 export const packAnswer = z.object({
   stored: z.number().int(),
   exists: z.number().int(),
-  refused: z.array(z.object({ digest: digestSchema, code: z.enum(Object.keys(ERRORS) as [ErrorCode, ...ErrorCode[]]), message: z.string() })),
+  refused: z.array(
+    z.object({ digest: digestSchema, code: z.enum(Object.keys(ERRORS) as [ErrorCode, ...ErrorCode[]]), message: z.string() }),
+  ),
 })
 export type PackAnswer = z.infer<typeof packAnswer>
 
@@ -70,11 +75,19 @@ export const commitRequest = z.object({ roots: z.array(digestSchema).max(MAX_DIG
 export const commitAnswer = z.object({ linked: z.array(digestSchema) })
 export type CommitAnswer = z.infer<typeof commitAnswer>
 
-export const project = z.object({ slug: slugSchema, createdAt: time, objects: z.number().int(), bytes: z.number().int(), damaged: z.number().int() })
+export const project = z.object({
+  slug: slugSchema,
+  createdAt: time,
+  objects: z.number().int(),
+  bytes: z.number().int(),
+  damaged: z.number().int(),
+})
 export type Project = z.infer<typeof project>
 export const projectRequest = z.object({ slug: slugSchema })
 export const projectList = z.object({ projects: z.array(project) })
-export const damageList = z.object({ damaged: z.array(z.object({ digest: digestSchema, size: z.number().int(), foundAt: time })) })
+export const damageList = z.object({
+  damaged: z.array(z.object({ digest: digestSchema, size: z.number().int(), foundAt: time })),
+})
 
 export const token = z.object({
   id: z.uuid(),

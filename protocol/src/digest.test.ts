@@ -7,14 +7,16 @@ const digests = fc.record({ md5, tree: fc.boolean(), legacy: fc.boolean() }).map
 
 describe('a digest', () => {
   test('packs to 17 bytes and comes back, for every kind', () => {
-    fc.assert(fc.property(fc.array(digests), (list) => {
+    fc.assert(
+      fc.property(fc.array(digests), (list) => {
         expect(unpackDigests(packDigests(list))).toEqual(list)
       }),
     )
   })
 
   test('maps to its path in a cache and back', () => {
-    fc.assert(fc.property(digests, (digest) => {
+    fc.assert(
+      fc.property(digests, (digest) => {
         expect(digestOfPath(objectPath(digest))).toBe(digest)
       }),
     )
@@ -23,7 +25,14 @@ describe('a digest', () => {
   })
 
   test('is refused in any other shape', () => {
-    for (const text of ['', 'D3B07384D113EDEC49EAA6238AD5FF00', '../../etc/passwd', 'd3b07384d113edec49eaa6238ad5ff0', 'd3b07384d113edec49eaa6238ad5ff00.DIR', 'd3b07384d113edec49eaa6238ad5ff00\n']) {
+    for (const text of [
+      '',
+      'D3B07384D113EDEC49EAA6238AD5FF00',
+      '../../etc/passwd',
+      'd3b07384d113edec49eaa6238ad5ff0',
+      'd3b07384d113edec49eaa6238ad5ff00.DIR',
+      'd3b07384d113edec49eaa6238ad5ff00\n',
+    ]) {
       expect(isDigest(text)).toBe(false)
     }
     expect(() => unpackDigests(new Uint8Array(16))).toThrow(/multiple of 17/)

@@ -53,7 +53,9 @@ export function objectPath(digest: Digest): string {
 /** The inverse of `objectPath`; undefined for any other path. */
 export function digestOfPath(path: string): Digest | undefined {
   const match = /^(files\/md5\/)?([0-9a-f]{2})\/([0-9a-f]{30})(\.dir)?$/.exec(path)
-  return match ? makeDigest(`${match[2]}${match[3]}`, { tree: match[4] !== undefined, legacy: match[1] === undefined }) : undefined
+  return match
+    ? makeDigest(`${match[2]}${match[3]}`, { tree: match[4] !== undefined, legacy: match[1] === undefined })
+    : undefined
 }
 
 /** Packs digests for the wire: `PACKED_DIGEST_BYTES` each, in the given order. */

@@ -2,12 +2,22 @@ import { createHash, randomBytes } from 'node:crypto'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { makeDigest } from './digest.ts'
-import { MAX_MEMBER_BYTES, packBytes, PackWriter, parsePackIndex, parsePackTrailer, INDEX_ENTRY_BYTES, readPack, TRAILER_BYTES } from './pack.ts'
+import {
+  MAX_MEMBER_BYTES,
+  packBytes,
+  PackWriter,
+  parsePackIndex,
+  parsePackTrailer,
+  INDEX_ENTRY_BYTES,
+  readPack,
+  TRAILER_BYTES,
+} from './pack.ts'
 
 function buildPack(payloads: readonly Uint8Array[]): Uint8Array {
   const writer = new PackWriter()
   const pieces = [writer.start()]
-  for (const payload of payloads) pieces.push(writer.header(makeDigest(createHash('md5').update(payload).digest('hex')), payload.length), payload)
+  for (const payload of payloads)
+    pieces.push(writer.header(makeDigest(createHash('md5').update(payload).digest('hex')), payload.length), payload)
   pieces.push(writer.end(randomBytes(16)))
   return Buffer.concat(pieces)
 }
@@ -25,10 +35,15 @@ describe('a pack', () => {
       fc.asyncProperty(payloads, fc.integer({ min: 1, max: 400 }), async (list, size) => {
         const pack = buildPack(list)
         const records = await collect(cut(pack, size))
-        expect(records.map((record) => record.type === 'object' && Buffer.from(record.payload))).toEqual(list.map((bytes) => Buffer.from(bytes)))
+        expect(records.map((record) => record.type === 'object' && Buffer.from(record.payload))).toEqual(
+          list.map((bytes) => Buffer.from(bytes)),
+        )
         expect(pack.length).toBe(packBytes(list.map((bytes) => bytes.length)))
         for (const record of records) {
-          if (record.type === 'object') expect(Buffer.from(pack.subarray(record.offset, record.offset + record.payload.length))).toEqual(Buffer.from(record.payload))
+          if (record.type === 'object')
+            expect(Buffer.from(pack.subarray(record.offset, record.offset + record.payload.length))).toEqual(
+              Buffer.from(record.payload),
+            )
         }
       }),
     )

@@ -40,7 +40,8 @@ export interface PackMember {
   length: number
 }
 
-export type PackRecord = { type: 'object'; digest: Digest; payload: Uint8Array; offset: number } | { type: 'absent'; digest: Digest }
+export type PackRecord =
+  { type: 'object'; digest: Digest; payload: Uint8Array; offset: number } | { type: 'absent'; digest: Digest }
 
 /** Builds a pack piece by piece; the caller sends or stores the pieces in order. */
 export class PackWriter {
@@ -105,7 +106,10 @@ function recordHeader(tag: number, kind: number, length: number, md5: string): U
 
 /** How many bytes a pack of these payload lengths takes. */
 export function packBytes(lengths: readonly number[]): number {
-  return lengths.reduce((sum, length) => sum + length + RECORD_BYTES + INDEX_ENTRY_BYTES, PACK_MAGIC.length + RECORD_BYTES + TRAILER_BYTES)
+  return lengths.reduce(
+    (sum, length) => sum + length + RECORD_BYTES + INDEX_ENTRY_BYTES,
+    PACK_MAGIC.length + RECORD_BYTES + TRAILER_BYTES,
+  )
 }
 
 /**
@@ -116,7 +120,8 @@ export function packBytes(lengths: readonly number[]): number {
  */
 export async function* readPack(chunks: AsyncIterable<Uint8Array>): AsyncGenerator<PackRecord> {
   const source = new ByteSource(chunks)
-  if (new TextDecoder().decode(await source.read(PACK_MAGIC.length)) !== PACK_MAGIC) throw new CairnError('BAD_PACK', 'not a pack')
+  if (new TextDecoder().decode(await source.read(PACK_MAGIC.length)) !== PACK_MAGIC)
+    throw new CairnError('BAD_PACK', 'not a pack')
   const members: PackMember[] = []
   for (;;) {
     const header = await source.read(RECORD_BYTES)
@@ -132,7 +137,8 @@ export async function* readPack(chunks: AsyncIterable<Uint8Array>): AsyncGenerat
       continue
     }
     const length = new DataView(header.buffer, header.byteOffset).getUint32(4, true)
-    if (length > MAX_MEMBER_BYTES) throw new CairnError('BAD_PACK', `${digest}: a member of ${length} bytes is too large for a pack`)
+    if (length > MAX_MEMBER_BYTES)
+      throw new CairnError('BAD_PACK', `${digest}: a member of ${length} bytes is too large for a pack`)
     if (members.length >= MAX_PACK_MEMBERS) throw new CairnError('BAD_PACK', `a pack has at most ${MAX_PACK_MEMBERS} members`)
     const offset = source.position
     members.push({ digest, offset, length })
@@ -148,7 +154,8 @@ function recordDigest(header: Uint8Array): Digest {
 
 async function readEnd(source: ByteSource, header: Uint8Array, members: readonly PackMember[]): Promise<void> {
   const count = new DataView(header.buffer, header.byteOffset).getUint32(4, true)
-  if (count !== members.length) throw new CairnError('BAD_PACK', `the pack announces ${count} members and holds ${members.length}`)
+  if (count !== members.length)
+    throw new CairnError('BAD_PACK', `the pack announces ${count} members and holds ${members.length}`)
   const index = await source.read(count * INDEX_ENTRY_BYTES + TRAILER_BYTES)
   const listed = parsePackIndex(index)
   const agrees = listed.every((entry, at) => {
@@ -166,7 +173,8 @@ async function readEnd(source: ByteSource, header: Uint8Array, members: readonly
  */
 export function parsePackIndex(tail: Uint8Array): PackMember[] {
   const count = parsePackTrailer(tail.subarray(Math.max(0, tail.length - TRAILER_BYTES)))
-  if (tail.length !== count * INDEX_ENTRY_BYTES + TRAILER_BYTES) throw new CairnError('BAD_PACK', 'the index of the pack has the wrong length')
+  if (tail.length !== count * INDEX_ENTRY_BYTES + TRAILER_BYTES)
+    throw new CairnError('BAD_PACK', 'the index of the pack has the wrong length')
   const view = new DataView(tail.buffer, tail.byteOffset, tail.length)
   const members: PackMember[] = []
   for (let at = 0; at < count * INDEX_ENTRY_BYTES; at += INDEX_ENTRY_BYTES) {

@@ -26,7 +26,9 @@ describe('a tree', () => {
   })
 
   test('comes back from its bytes, for any safe paths', () => {
-    const paths = fc.uniqueArray(fc.array(fc.string({ unit: 'grapheme', minLength: 1 }), { minLength: 1, maxLength: 3 }).map((parts) => parts.join('/')))
+    const paths = fc.uniqueArray(
+      fc.array(fc.string({ unit: 'grapheme', minLength: 1 }), { minLength: 1, maxLength: 3 }).map((parts) => parts.join('/')),
+    )
     fc.assert(
       fc.property(paths, (list) => {
         const safe = list.filter((path) => isSafePath(path) && path.isWellFormed()).map((path) => entry(path))
@@ -47,7 +49,11 @@ describe('a tree', () => {
     ['.git/hooks/pre-commit', 'unsafe'],
     ['nul\\u0000', 'unsafe'],
   ])('with the path %j is refused', (path, reason) => {
-    expect(() => parse(`[{"md5": "d41d8cd98f00b204e9800998ecf8427e", "relpath": "${path.replaceAll('\\', '\\\\').replace('\\\\u0000', '\\u0000')}"}]`)).toThrow(reason)
+    expect(() =>
+      parse(
+        `[{"md5": "d41d8cd98f00b204e9800998ecf8427e", "relpath": "${path.replaceAll('\\', '\\\\').replace('\\\\u0000', '\\u0000')}"}]`,
+      ),
+    ).toThrow(reason)
   })
 
   test('that names a path twice, or a file as a folder, is refused', () => {
@@ -57,6 +63,7 @@ describe('a tree', () => {
   })
 
   test('that is not a list of md5 and relpath is refused', () => {
-    for (const json of ['', '{}', '[1]', '[{"md5": "x", "relpath": "a"}]', '[{"relpath": "a"}]', '[', 'null']) expect(() => parse(json)).toThrow()
+    for (const json of ['', '{}', '[1]', '[{"md5": "x", "relpath": "a"}]', '[{"relpath": "a"}]', '[', 'null'])
+      expect(() => parse(json)).toThrow()
   })
 })

@@ -31,7 +31,8 @@ function parseEntry(row: unknown, index: number, legacy: boolean): TreeEntry {
     throw new CairnError('BAD_TREE', `entry ${index} of the tree has no md5 and relpath`)
   }
   const { md5, relpath } = row
-  if (typeof md5 !== 'string' || !/^[0-9a-f]{32}$/.test(md5)) throw new CairnError('BAD_TREE', `entry ${index} of the tree has no valid md5`)
+  if (typeof md5 !== 'string' || !/^[0-9a-f]{32}$/.test(md5))
+    throw new CairnError('BAD_TREE', `entry ${index} of the tree has no valid md5`)
   if (typeof relpath !== 'string' || !isSafePath(relpath)) {
     throw new CairnError('BAD_TREE', `entry ${index} of the tree has the unsafe path ${JSON.stringify(relpath)}`)
   }
@@ -41,7 +42,9 @@ function parseEntry(row: unknown, index: number, legacy: boolean): TreeEntry {
 /** A path that stays below the directory it is joined to: no empty, `.` or `..` segment, not absolute, no NUL, no `.dvc`/`.git` folder. */
 export function isSafePath(path: string): boolean {
   if (path === '' || path.includes('\0') || /^[A-Za-z]:[\\/]/.test(path)) return false
-  return path.split('/').every((segment) => segment !== '' && segment !== '.' && segment !== '..' && segment !== '.git' && segment !== '.dvc')
+  return path
+    .split('/')
+    .every((segment) => segment !== '' && segment !== '.' && segment !== '..' && segment !== '.git' && segment !== '.dvc')
 }
 
 function refuseCollisions(entries: readonly TreeEntry[]): void {

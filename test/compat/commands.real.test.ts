@@ -58,7 +58,8 @@ async function startRepository(client: Client): Promise<Workstation> {
 
 /** The files that a command wrote, to be compared between the two clients. */
 function written(station: Workstation, ...names: string[]): Record<string, string | undefined> {
-  const read = (name: string) => (existsSync(path.join(station.dir, name)) ? readFileSync(path.join(station.dir, name), 'utf8') : undefined)
+  const read = (name: string) =>
+    existsSync(path.join(station.dir, name)) ? readFileSync(path.join(station.dir, name), 'utf8') : undefined
   return Object.fromEntries(names.map((name) => [name, read(name)]))
 }
 
@@ -72,7 +73,10 @@ describe('beside stock dvc', () => {
 
   test('add writes the same stage files, .gitignore and cache', async () => {
     const [ours, theirs] = [await startRepository('cairn'), await startRepository('dvc')]
-    for (const [client, station] of [['cairn', ours], ['dvc', theirs]] as const) {
+    for (const [client, station] of [
+      ['cairn', ours],
+      ['dvc', theirs],
+    ] as const) {
       writeAwkward(station.dir)
       await must(client, station, 'add', 'data', 'single.bin', 'tool.sh')
     }
@@ -83,7 +87,10 @@ describe('beside stock dvc', () => {
 
   test('remote and config write files that the other reads to the same answer', async () => {
     const [ours, theirs] = [await startRepository('cairn'), await startRepository('dvc')]
-    for (const [client, station] of [['cairn', ours], ['dvc', theirs]] as const) {
+    for (const [client, station] of [
+      ['cairn', ours],
+      ['dvc', theirs],
+    ] as const) {
       await must(client, station, 'remote', 'add', '-d', 'origin', 'http://127.0.0.1:1/dvc/x')
       await must(client, station, 'remote', 'add', 'folder', '../store')
       await must(client, station, 'remote', 'modify', '--local', 'origin', 'password', 'a, "quoted" #word')
@@ -92,7 +99,9 @@ describe('beside stock dvc', () => {
     }
     expect(written(ours, '.dvc/config')).toEqual(written(theirs, '.dvc/config'))
     for (const station of [ours, theirs]) {
-      const answers = await Promise.all((['cairn', 'dvc'] as const).map(async (client) => (await must(client, station, 'config', '--list')).stdout))
+      const answers = await Promise.all(
+        (['cairn', 'dvc'] as const).map(async (client) => (await must(client, station, 'config', '--list')).stdout),
+      )
       expect(answers[0]).toBe(answers[1])
     }
   })
@@ -172,8 +181,30 @@ describe('beside stock dvc', () => {
     const station = await startRepository('cairn')
     mkdirSync(path.join(station.dir, 'config'))
     writeFileSync(path.join(station.dir, 'config/load.json'), '{"n": 3}\n')
-    await must('cairn', station, 'run', '-f', 'load.dvc', '-d', 'config/load.json', '-o', 'data', 'mkdir -p data && for i in 1 2 3; do echo $i > data/$i; done; echo ran >> ran.log')
-    await must('cairn', station, 'run', '-f', 'sum.dvc', '-d', 'data', '-M', 'metrics.json', `cat data/* | awk '{s += $1} END {print "{\\"sum\\": " s "}"}' > metrics.json; echo ran >> ran.log`)
+    await must(
+      'cairn',
+      station,
+      'run',
+      '-f',
+      'load.dvc',
+      '-d',
+      'config/load.json',
+      '-o',
+      'data',
+      'mkdir -p data && for i in 1 2 3; do echo $i > data/$i; done; echo ran >> ran.log',
+    )
+    await must(
+      'cairn',
+      station,
+      'run',
+      '-f',
+      'sum.dvc',
+      '-d',
+      'data',
+      '-M',
+      'metrics.json',
+      `cat data/* | awk '{s += $1} END {print "{\\"sum\\": " s "}"}' > metrics.json; echo ran >> ran.log`,
+    )
     expect((await use('dvc', station, 'status')).code).not.toBe(0)
     await must('cairn', station, 'migrate')
     expect(readFileSync(path.join(station.dir, 'ran.log'), 'utf8')).toBe('ran\nran\n')

@@ -74,9 +74,18 @@ describe.each(backends)('two workstations and one server on $name', ({ env }) =>
   async function authorize(client: Client, station: Workstation, auth: Auth): Promise<void> {
     const options: Array<[string, string, boolean]> =
       auth === 'basic'
-        ? [['auth', 'basic', false], ['user', 'anybody', false], ['password', server.adminToken, true]]
-        : [['auth', 'custom', false], ['custom_auth_header', 'Authorization', false], ['password', `Bearer ${server.adminToken}`, true]]
-    for (const [key, value, local] of options) await must(client, station, 'remote', 'modify', ...(local ? ['--local'] : []), 'origin', key, value)
+        ? [
+            ['auth', 'basic', false],
+            ['user', 'anybody', false],
+            ['password', server.adminToken, true],
+          ]
+        : [
+            ['auth', 'custom', false],
+            ['custom_auth_header', 'Authorization', false],
+            ['password', `Bearer ${server.adminToken}`, true],
+          ]
+    for (const [key, value, local] of options)
+      await must(client, station, 'remote', 'modify', ...(local ? ['--local'] : []), 'origin', key, value)
   }
 
   async function cloneOf(from: Workstation, client: Client, auth: Auth): Promise<Workstation> {
@@ -131,7 +140,9 @@ describe.each(backends)('two workstations and one server on $name', ({ env }) =>
     await must(pusher, station, 'push')
     const clone = await cloneOf(station, puller, auth)
     await must(puller, clone, 'pull')
-    const same = await run('cmp', [path.join(station.dir, 'data/big.bin'), path.join(clone.dir, 'data/big.bin')], { cwd: clone.dir })
+    const same = await run('cmp', [path.join(station.dir, 'data/big.bin'), path.join(clone.dir, 'data/big.bin')], {
+      cwd: clone.dir,
+    })
     expect(same.code).toBe(0)
     while (stations.length) stations.pop()?.remove()
   })

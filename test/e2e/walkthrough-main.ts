@@ -10,7 +10,12 @@ const home = mkdtempSync(path.join(os.tmpdir(), 'cairn-walkthrough-'))
 const server = await startFreshServer({ home })
 try {
   const start = performance.now()
-  await walkthrough({ remote: `${server.url}/dvc/default`, token: server.adminToken, images: Number(values.images), say: (line) => console.log(line) })
+  await walkthrough({
+    remote: `${server.url}/dvc/default`,
+    token: server.adminToken,
+    images: Number(values.images),
+    say: (line) => console.log(line),
+  })
   console.log(`\nThe walkthrough is complete: ${values.images} images, ${((performance.now() - start) / 1000).toFixed(1)} s.`)
 } finally {
   await server.stop()

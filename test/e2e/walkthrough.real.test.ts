@@ -11,7 +11,12 @@ test('the walkthrough on 10,000 images runs through a server on Postgres, S3 and
   const server = await startFreshServer({ home, env: await freshBackends() })
   const lines: string[] = []
   try {
-    await walkthrough({ remote: `${server.url}/dvc/default`, token: server.adminToken, images: 10_000, say: (line) => lines.push(line) })
+    await walkthrough({
+      remote: `${server.url}/dvc/default`,
+      token: server.adminToken,
+      images: 10_000,
+      say: (line) => lines.push(line),
+    })
     expect(lines.some((line) => line.startsWith('$ cairn pull -T'))).toBe(true)
   } finally {
     await server.stop()

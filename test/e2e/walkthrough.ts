@@ -54,7 +54,9 @@ type Steps = (station: Workstation, ...args: string[]) => Promise<string>
 function narrator(say: (line: string) => void): Steps {
   return async (station, ...args) => {
     const done = await station.cairn(...args)
-    say(`$ cairn ${args.map((arg) => (/[^\w./=:@-]/.test(arg) ? `'${arg}'` : arg)).join(' ')}   (${(done.milliseconds / 1000).toFixed(2)} s)`)
+    say(
+      `$ cairn ${args.map((arg) => (/[^\w./=:@-]/.test(arg) ? `'${arg}'` : arg)).join(' ')}   (${(done.milliseconds / 1000).toFixed(2)} s)`,
+    )
     for (const line of done.stdout.trimEnd().split('\n').slice(0, 40)) if (line) say(`  ${line}`)
     return done.stdout
   }
@@ -99,8 +101,33 @@ async function makeVersions(station: Workstation, versions: readonly Version[], 
 
 async function runStages(station: Workstation, step: Steps): Promise<void> {
   await step(station, 'run', '-f', 'load.dvc', '-d', 'config/load.json', '-d', 'code/load.sh', '-o', 'data', 'sh code/load.sh')
-  await step(station, 'run', '-f', 'train.dvc', '-d', 'data', '-d', 'config/train.json', '-d', 'code/train.mjs', '-o', 'model/model.json', `${node} code/train.mjs`)
-  const evaluate = ['-f', 'evaluate.dvc', '-d', 'data', '-d', 'model/model.json', '-d', 'code/evaluate.mjs', '-M', 'model/metrics.json']
+  await step(
+    station,
+    'run',
+    '-f',
+    'train.dvc',
+    '-d',
+    'data',
+    '-d',
+    'config/train.json',
+    '-d',
+    'code/train.mjs',
+    '-o',
+    'model/model.json',
+    `${node} code/train.mjs`,
+  )
+  const evaluate = [
+    '-f',
+    'evaluate.dvc',
+    '-d',
+    'data',
+    '-d',
+    'model/model.json',
+    '-d',
+    'code/evaluate.mjs',
+    '-M',
+    'model/metrics.json',
+  ]
   await step(station, 'run', ...evaluate, `${node} code/evaluate.mjs`)
   await step(station, 'metrics', 'modify', 'model/metrics.json', '--type', 'json', '--xpath', 'acc')
   assert.match(readFileSync(path.join(station.dir, '.gitignore'), 'utf8'), /^\/data$/m)
@@ -142,7 +169,8 @@ async function goBackAndForth(station: Workstation, states: ReadonlyMap<string, 
 async function compareMetrics(station: Workstation, step: Steps): Promise<void> {
   assert.match(await step(station, 'metrics', 'show'), /model\/metrics\.json: \[[\d.]+\]/)
   const over = await step(station, 'metrics', 'show', '-T')
-  for (const tag of ['0.0', '0.1', '0.2', '0.3']) assert.match(over, new RegExp(`^${tag.replace('.', '\\.')}:\\n\\tmodel/metrics\\.json: \\[[\\d.]+\\]`, 'm'))
+  for (const tag of ['0.0', '0.1', '0.2', '0.3'])
+    assert.match(over, new RegExp(`^${tag.replace('.', '\\.')}:\\n\\tmodel/metrics\\.json: \\[[\\d.]+\\]`, 'm'))
 }
 
 async function showPipeline(station: Workstation, step: Steps): Promise<void> {

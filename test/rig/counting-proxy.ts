@@ -31,7 +31,13 @@ export async function startCountingProxy(target: string, options: { latencyMs?: 
   }
   const server = createServer({ requestTimeout: 0 }, (incoming, answer) => {
     proxy.requests.push(`${incoming.method} ${incoming.url}`)
-    const outgoing = request({ host: to.hostname, port: to.port, method: incoming.method, path: incoming.url, headers: incoming.headers })
+    const outgoing = request({
+      host: to.hostname,
+      port: to.port,
+      method: incoming.method,
+      path: incoming.url,
+      headers: incoming.headers,
+    })
     incoming.on('data', (chunk: Buffer) => (proxy.sent += chunk.length))
     outgoing.on('response', (response: IncomingMessage) => {
       void (async () => {

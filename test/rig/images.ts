@@ -61,7 +61,10 @@ export function writeSmallFiles(dir: string, options: { count: number; seed: num
   const random = seeded(options.seed)
   for (let folder = 0; folder < 10; folder++) mkdirSync(path.join(dir, `d${folder}`), { recursive: true })
   for (let index = 0; index < options.count; index++) {
-    writeFileSync(path.join(dir, `d${index % 10}`, `f${String(index).padStart(6, '0')}.bin`), randomBlock(random, min + Math.floor(random() * (max - min))))
+    writeFileSync(
+      path.join(dir, `d${index % 10}`, `f${String(index).padStart(6, '0')}.bin`),
+      randomBlock(random, min + Math.floor(random() * (max - min))),
+    )
   }
 }
 

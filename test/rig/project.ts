@@ -93,7 +93,8 @@ function workstation(home: string, dir: string, env: Record<string, string>): Wo
       if (done.code !== 0) throw new Error(`cairn ${args.join(' ')} exited with ${done.code}\n${done.stdout}\n${done.stderr}`)
       return done
     },
-    git: (...args) => execFileSync('git', args, { cwd: dir, env: cleanEnv(env), encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'] }).trim(),
+    git: (...args) =>
+      execFileSync('git', args, { cwd: dir, env: cleanEnv(env), encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'] }).trim(),
     at: (other) => workstation(home, other, env),
     // Renamed before it is deleted: a half-deleted home is never mistaken for a whole one.
     remove() {

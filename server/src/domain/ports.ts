@@ -160,7 +160,10 @@ export interface Catalog {
   listDamaged(projectId: number): Promise<Array<{ digest: Digest; size: number; foundAt: Date }>>
 
   /** Blobs by id after `afterId` with their objects, least recently verified first is not required: ascending id, for scrub. */
-  listBlobs(afterId: number, limit: number): Promise<Array<{ id: number; projectId: number; key: string; size: number; objects: ObjectRow[] }>>
+  listBlobs(
+    afterId: number,
+    limit: number,
+  ): Promise<Array<{ id: number; projectId: number; key: string; size: number; objects: ObjectRow[] }>>
   markVerified(blobIds: readonly number[]): Promise<void>
 
   openSession(projectId: number, tokenId: string, intent: 'push' | 'pull', lifetimeSeconds: number): Promise<SessionRow>
@@ -185,7 +188,12 @@ export interface Catalog {
   /** The HMAC key that signs tokens, made at first use and the same for all replicas. */
   signingKey(): Promise<Uint8Array>
 
-  audit(event: { action: string; tokenId?: string | undefined; project?: string | undefined; detail?: Record<string, unknown> }): Promise<void>
+  audit(event: {
+    action: string
+    tokenId?: string | undefined
+    project?: string | undefined
+    detail?: Record<string, unknown>
+  }): Promise<void>
   listAudit(options: { limit: number; before?: number | undefined }): Promise<AuditRow[]>
 
   /** Calls back with the ids of revoked tokens as other replicas tell them; reconnects by itself. Ends when the signal aborts. */
@@ -225,7 +233,10 @@ export interface JobQueue {
    * Adds a job to run at `runAt` or at once. While a job of the same type and key is queued or running, no second one is
    * added and the standing one's id is returned.
    */
-  enqueue(type: JobType, options?: { key?: string; payload?: Record<string, unknown>; runAt?: Date; maxAttempts?: number }): Promise<string>
+  enqueue(
+    type: JobType,
+    options?: { key?: string; payload?: Record<string, unknown>; runAt?: Date; maxAttempts?: number },
+  ): Promise<string>
   /**
    * Runs jobs until the signal aborts, then waits for those in hand. A job whose handler throws is tried again after a
    * growing pause until `maxAttempts` (default 5), then it is `failed`. One whose worker died is taken over when its lease

@@ -14,4 +14,7 @@ for (const [name, file] of pictures()) {
   loss += distances[0][0]
   all++
 }
-writeFileSync('model/metrics.json', `${JSON.stringify({ acc: Number((right / all).toFixed(4)), loss: Number((loss / all).toFixed(4)) })}\n`)
+writeFileSync(
+  'model/metrics.json',
+  `${JSON.stringify({ acc: Number((right / all).toFixed(4)), loss: Number((loss / all).toFixed(4)) })}\n`,
+)

@@ -13,5 +13,6 @@ export function columns(file) {
 
 /** `[class, file]` for every picture below `data`. */
 export function* pictures() {
-  for (const name of readdirSync('data').sort()) for (const file of readdirSync(`data/${name}`).sort()) yield [name, `data/${name}/${file}`]
+  for (const name of readdirSync('data').sort())
+    for (const file of readdirSync(`data/${name}`).sort()) yield [name, `data/${name}/${file}`]
 }

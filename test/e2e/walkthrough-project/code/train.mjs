@@ -9,7 +9,12 @@ for (const [name, file] of pictures()) {
   mean.count++
   columns(file).forEach((value, x) => (mean.sums[x] = (mean.sums[x] ?? 0) + value))
 }
-const model = Object.fromEntries(Object.entries(classes).map(([name, { count, sums }]) => [name, sums.map((sum) => Number((sum / count / 255).toFixed(digits)))]))
+const model = Object.fromEntries(
+  Object.entries(classes).map(([name, { count, sums }]) => [
+    name,
+    sums.map((sum) => Number((sum / count / 255).toFixed(digits))),
+  ]),
+)
 mkdirSync('model', { recursive: true })
 writeFileSync('model/model.json', `${JSON.stringify(model)}\n`)
 console.log(`trained on ${Object.values(classes).reduce((sum, { count }) => sum + count, 0)} pictures`)
