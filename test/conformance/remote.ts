@@ -76,7 +76,13 @@ export function remoteSuite(name: string, start: () => Promise<RemotePlace>): vo
         'at-the-limit.bin': mine.file(randomBlock(seeded(2), 1024 * 1024)),
       }
       const legacy = mine.file('a\nb\n', { legacy: true })
-      const roots = [mine.tree(files), mine.file('alone'), legacy, mine.tree({ 'old.txt': legacy }, { legacy: true }), mine.tree({})]
+      const roots = [
+        mine.tree(files),
+        mine.file('alone'),
+        legacy,
+        mine.tree({ 'old.txt': legacy }, { legacy: true }),
+        mine.tree({}),
+      ]
       const all = [...roots, ...Object.values(files)]
 
       const pushed = await push(roots)
@@ -100,7 +106,10 @@ export function remoteSuite(name: string, start: () => Promise<RemotePlace>): vo
     test('thousands of small files go and come', async () => {
       const random = seeded(3)
       const files = Object.fromEntries(
-        Array.from({ length: 1200 }, (_, index) => [`d${index % 7}/f${index}`, mine.file(randomBlock(random, 20 + Math.floor(random() * 2000)))]),
+        Array.from({ length: 1200 }, (_, index) => [
+          `d${index % 7}/f${index}`,
+          mine.file(randomBlock(random, 20 + Math.floor(random() * 2000))),
+        ]),
       )
       const tree = mine.tree(files)
       expect((await push([tree])).pushed).toBe(1201)
@@ -159,19 +168,28 @@ export function remoteSuite(name: string, start: () => Promise<RemotePlace>): vo
     })
 
     test('damaged stored bytes never enter a cache', async () => {
-      const [small, large, good] = [mine.file('small and damaged'), mine.file(randomBlock(seeded(4), 5 * 1024 * 1024)), mine.file('good')]
+      const [small, large, good] = [
+        mine.file('small and damaged'),
+        mine.file(randomBlock(seeded(4), 5 * 1024 * 1024)),
+        mine.file('good'),
+      ]
       await push([small, large, good])
       await place.damage(`part${part}`, small)
       await place.damage(`part${part}`, large)
       const { outcomes, failed } = await fetch([small, large, good])
       expect(theirs.cache.missing([small, large, good])).toEqual([small, large])
-      const told = [...failed.map((failure) => failure.digest), ...[...outcomes].flatMap(([digest, outcome]) => (outcome === 'absent' ? [digest] : []))]
+      const told = [
+        ...failed.map((failure) => failure.digest),
+        ...[...outcomes].flatMap(([digest, outcome]) => (outcome === 'absent' ? [digest] : [])),
+      ]
       expect(new Set(told)).toEqual(new Set([small, large]))
       expect(leftovers(theirs.dir)).toEqual([])
     })
 
     test('an interrupted transfer rejects, and the next one completes it', async () => {
-      const files = Object.fromEntries(Array.from({ length: 600 }, (_, index) => [`f${index}`, mine.file(`interrupted ${index}`.repeat(20))]))
+      const files = Object.fromEntries(
+        Array.from({ length: 600 }, (_, index) => [`f${index}`, mine.file(`interrupted ${index}`.repeat(20))]),
+      )
       const tree = mine.tree(files)
       const stop = new AbortController()
       const report = () => stop.abort(new Error('enough'))
@@ -180,7 +198,11 @@ export function remoteSuite(name: string, start: () => Promise<RemotePlace>): vo
       expect(await missing(tree)).toEqual([])
 
       const again = new AbortController()
-      const pulling = (await open(theirs)).fetch(Object.values(files), theirs.cache, quietly({ signal: again.signal, report: () => again.abort(new Error('enough')) }))
+      const pulling = (await open(theirs)).fetch(
+        Object.values(files),
+        theirs.cache,
+        quietly({ signal: again.signal, report: () => again.abort(new Error('enough')) }),
+      )
       await expect(pulling).rejects.toThrow()
       await fetch(theirs.cache.missing(Object.values(files)))
       expect(theirs.cache.missing(Object.values(files))).toEqual([])

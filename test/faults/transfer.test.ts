@@ -18,7 +18,8 @@ import { createStockedCache, quietly, type StockedCache } from '../rig/stocked-c
 function writeData(dir: string): void {
   const random = seeded(11)
   mkdirSync(path.join(dir, 'sub'), { recursive: true })
-  for (let index = 0; index < 60; index++) writeFileSync(path.join(dir, index % 2 ? 'sub' : '.', `f${index}`), randomBlock(random, 100_000))
+  for (let index = 0; index < 60; index++)
+    writeFileSync(path.join(dir, index % 2 ? 'sub' : '.', `f${index}`), randomBlock(random, 100_000))
   writeFileSync(path.join(dir, 'large'), randomBlock(random, 8_000_000))
 }
 
@@ -73,7 +74,9 @@ describe('a server that dies', () => {
     const stocked = createStockedCache()
     const proxy = await startFaultProxy(server.url)
     try {
-      const files = Object.fromEntries(Array.from({ length: 60 }, (_, index) => [`f${index}`, stocked.file(randomBlock(seeded(100 + index), 100_000))]))
+      const files = Object.fromEntries(
+        Array.from({ length: 60 }, (_, index) => [`f${index}`, stocked.file(randomBlock(seeded(100 + index), 100_000))]),
+      )
       const tree = stocked.tree(files)
       const impatient = await openCairn(`${proxy.url}/dvc/default`, server.adminToken ?? '', stocked, { patienceSeconds: 1 })
       proxy.faults.onUp = (total) => {
@@ -81,7 +84,10 @@ describe('a server that dies', () => {
         void server.stop('SIGKILL')
         return 'cut'
       }
-      await expect(impatient.push([localTree(stocked.cache, tree)], [], quietly())).rejects.toMatchObject({ code: 'UNREACHABLE', exit: 1 })
+      await expect(impatient.push([localTree(stocked.cache, tree)], [], quietly())).rejects.toMatchObject({
+        code: 'UNREACHABLE',
+        exit: 1,
+      })
       proxy.faults.onUp = undefined
       await server.stop('SIGKILL')
       await again()
@@ -138,9 +144,19 @@ async function expectWholePull(from: Workstation, server: ServerProcess): Promis
   expect(folderDigest(path.join(clone, 'data'))).toBe(folderDigest(path.join(from.dir, 'raw')))
 }
 
-async function openCairn(url: string, token: string, stocked: StockedCache, options: { patienceSeconds?: number } = {}): Promise<Remote> {
+async function openCairn(
+  url: string,
+  token: string,
+  stocked: StockedCache,
+  options: { patienceSeconds?: number } = {},
+): Promise<Remote> {
   const info = (await (await fetch(`${url}/.well-known/cairn`)).json()) as RemoteInfo
-  const http = createHttpClient({ base: url, credentials: { headers: { authorization: `Bearer ${token}` }, source: 'a test' }, sockets: 8, ...options })
+  const http = createHttpClient({
+    base: url,
+    credentials: { headers: { authorization: `Bearer ${token}` }, source: 'a test' },
+    sockets: 8,
+    ...options,
+  })
   return createCairnRemote({ name: 'origin', url, info, http, cache: stocked.cache })
 }
 

@@ -22,13 +22,19 @@ async function listen(handle: RequestListener): Promise<{ url: string; server: S
 }
 
 function client(base: string, options: Partial<HttpClientOptions> = {}): HttpClient {
-  const made = createHttpClient({ base, credentials: { headers: { authorization: 'Bearer secret' }, source: 'a test' }, sockets: 4, ...options })
+  const made = createHttpClient({
+    base,
+    credentials: { headers: { authorization: 'Bearer secret' }, source: 'a test' },
+    sockets: 4,
+    ...options,
+  })
   opened.push(() => made.close())
   return made
 }
 
 const never = () => new AbortController().signal
-const get = (http: HttpClient, path = '/x', signal = never()) => http.send({ method: 'GET', path, signal }, (answer) => readText(answer))
+const get = (http: HttpClient, path = '/x', signal = never()) =>
+  http.send({ method: 'GET', path, signal }, (answer) => readText(answer))
 const ok = (res: ServerResponse, text = 'ok') => res.end(text)
 
 describe('credentials', () => {
@@ -69,7 +75,9 @@ describe('what may pass', () => {
 
   test('waits as long as the server wishes', async () => {
     const times: number[] = []
-    const server = await listen((_, res) => (times.push(performance.now()) === 1 ? res.writeHead(503, { 'retry-after': '1' }).end() : ok(res)))
+    const server = await listen((_, res) =>
+      times.push(performance.now()) === 1 ? res.writeHead(503, { 'retry-after': '1' }).end() : ok(res),
+    )
     await get(client(server.url))
     expect((times[1] ?? 0) - (times[0] ?? 0)).toBeGreaterThanOrEqual(990)
   })
@@ -77,7 +85,12 @@ describe('what may pass', () => {
   test('is given up after the patience that was asked for, with the server’s words', async () => {
     const body = JSON.stringify({ code: 'STORAGE_FAILED', message: 'the bucket is gone', hint: 'Look after it.' })
     const server = await listen((_, res) => res.writeHead(503).end(body))
-    await expect(get(client(server.url, { patienceSeconds: 0.3 }))).rejects.toMatchObject({ code: 'STORAGE_FAILED', message: 'the bucket is gone', hint: 'Look after it.', exit: 1 })
+    await expect(get(client(server.url, { patienceSeconds: 0.3 }))).rejects.toMatchObject({
+      code: 'STORAGE_FAILED',
+      message: 'the bucket is gone',
+      hint: 'Look after it.',
+      exit: 1,
+    })
     expect(server.seen.length).toBeGreaterThan(1)
   })
 
@@ -111,7 +124,9 @@ describe('what does not pass', () => {
 
   test('an upload is never redirected', async () => {
     const server = await listen((_, res) => res.writeHead(307, { location: '/y' }).end())
-    const sent = client(server.url).send({ method: 'POST', path: '/x', body: () => Buffer.from('x'), signal: never() }, () => Promise.resolve())
+    const sent = client(server.url).send({ method: 'POST', path: '/x', body: () => Buffer.from('x'), signal: never() }, () =>
+      Promise.resolve(),
+    )
     await expect(sent).rejects.toMatchObject({ code: 'REMOTE_FAILED', data: { status: 307 } })
     expect(server.seen).toHaveLength(1)
   })
@@ -130,12 +145,19 @@ describe('what does not pass', () => {
   })
 
   test('a stranger that refuses the connection is told within seconds', async () => {
-    await expect(get(client('http://127.0.0.1:9'))).rejects.toMatchObject({ code: 'UNREACHABLE', message: expect.stringContaining('http://127.0.0.1:9') as string })
+    await expect(get(client('http://127.0.0.1:9'))).rejects.toMatchObject({
+      code: 'UNREACHABLE',
+      message: expect.stringContaining('http://127.0.0.1:9') as string,
+    })
   })
 })
 
 test('an early answer stops the body', async () => {
-  const server = await listen((_, res) => res.writeHead(413, { 'content-type': 'application/json' }).end(JSON.stringify({ code: 'BODY_TOO_LARGE', message: 'too large' })))
+  const server = await listen((_, res) =>
+    res
+      .writeHead(413, { 'content-type': 'application/json' })
+      .end(JSON.stringify({ code: 'BODY_TOO_LARGE', message: 'too large' })),
+  )
   let chunks = 0
   const body = () => ({
     length: 1e9,

@@ -81,7 +81,9 @@ describe('any other http url', () => {
     const authorization = `Basic ${Buffer.from('ada:pw').toString('base64')}`
     const plain = await startPlainHttpRemote({ dir: path.join(root, 'plain'), authorization })
     try {
-      const remote = await open(remoteConfig(`${plain.url}/a/b`, '    auth = basic\n    user = ada\n    password = pw\n    method = put\n'))
+      const remote = await open(
+        remoteConfig(`${plain.url}/a/b`, '    auth = basic\n    user = ada\n    password = pw\n    method = put\n'),
+      )
       const file = stocked.file('hello')
       expect(await remote.push([], [file], quietly())).toMatchObject({ pushed: 1 })
       await remote.close()
@@ -115,6 +117,10 @@ test('a path is a directory, and remote:// a folder below another remote', async
 })
 
 test('what cairn cannot read is said with what it can', async () => {
-  await expect(open(remoteConfig('s3://bucket/x'))).rejects.toMatchObject({ code: 'CONFIG', exit: 251, message: expect.stringContaining('s3://') as string })
+  await expect(open(remoteConfig('s3://bucket/x'))).rejects.toMatchObject({
+    code: 'CONFIG',
+    exit: 251,
+    message: expect.stringContaining('s3://') as string,
+  })
   await expect(open('[core]\n')).rejects.toMatchObject({ code: 'CONFIG' })
 })

@@ -58,7 +58,11 @@ remoteSuite('a Cairn server', async (): Promise<RemotePlace> => {
       const token = await server.token(['read', 'write'], [part])
       const url = `${server.url}/dvc/${part}`
       const info = (await (await fetch(`${url}/.well-known/cairn`)).json()) as RemoteInfo
-      const http = createHttpClient({ base: url, credentials: { headers: { authorization: `Bearer ${token}` }, source: 'a test' }, sockets: 8 })
+      const http = createHttpClient({
+        base: url,
+        credentials: { headers: { authorization: `Bearer ${token}` }, source: 'a test' },
+        sockets: 8,
+      })
       return createCairnRemote({ name: 'cairn', url, info, http, cache })
     },
     damage: (part, digest) => damageStored(server, part, digest),
@@ -72,7 +76,9 @@ async function damageStored(server: TestServer, part: string, digest: Digest): P
   const [row] = await server.parts.stores.catalog.findObjects(project?.id ?? 0, [digest])
   if (!row) throw new Error(`no object ${digest}`)
   const name = path.basename(row.key)
-  const file = readdirSync(server.blobDir, { recursive: true, withFileTypes: true }).find((entry) => entry.isFile() && entry.name === name)
+  const file = readdirSync(server.blobDir, { recursive: true, withFileTypes: true }).find(
+    (entry) => entry.isFile() && entry.name === name,
+  )
   if (!file) throw new Error(`no blob ${row.key}`)
   const full = path.join(file.parentPath, file.name)
   chmodSync(full, 0o644)

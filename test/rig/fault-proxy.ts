@@ -44,7 +44,13 @@ function pass(proxy: FaultProxy, to: URL, incoming: IncomingMessage, answer: Ser
   if (decision === 'cut') return void cut()
   if (typeof decision === 'number') return void answer.writeHead(decision, { 'content-length': 0 }).end()
 
-  const outgoing = request({ host: to.hostname, port: to.port, method: incoming.method, path: incoming.url, headers: incoming.headers })
+  const outgoing = request({
+    host: to.hostname,
+    port: to.port,
+    method: incoming.method,
+    path: incoming.url,
+    headers: incoming.headers,
+  })
   outgoing.on('error', cut)
   answer.on('close', () => outgoing.destroy())
   incoming.on('data', (chunk: Buffer) => {

@@ -37,7 +37,11 @@ export async function startPlainHttpRemote(options: PlainHttpRemoteOptions): Pro
   }
 }
 
-async function answer({ dir, authorization, noHead }: PlainHttpRemoteOptions, req: IncomingMessage, res: ServerResponse): Promise<void> {
+async function answer(
+  { dir, authorization, noHead }: PlainHttpRemoteOptions,
+  req: IncomingMessage,
+  res: ServerResponse,
+): Promise<void> {
   const file = path.join(dir, path.posix.normalize(new URL(req.url ?? '/', 'http://x').pathname))
   if (authorization !== undefined && req.headers.authorization !== authorization) return end(res, 401)
   if (req.method === 'POST' || req.method === 'PUT') return store(file, req, res)

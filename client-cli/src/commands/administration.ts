@@ -13,7 +13,11 @@ export const SERVER_OPTION: OptionSpec = {
 }
 
 /** Talks to the server that the options or the surroundings name, as whoever is logged in there. */
-export async function withServer<T>(context: Context, options: Options, work: (server: Administration) => Promise<T>): Promise<T> {
+export async function withServer<T>(
+  context: Context,
+  options: Options,
+  work: (server: Administration) => Promise<T>,
+): Promise<T> {
   const { url, remote } = findServer(context, options['server'] as string | undefined)
   return withAdministration(url, cairnCredentials(url, remote, context.env), context, work)
 }
@@ -67,7 +71,14 @@ export function describeRights(token: Token): string {
 /** Lines of columns, two blanks apart, the last one unpadded. */
 export function columns(rows: ReadonlyArray<readonly string[]>): string {
   const widths = (rows[0] ?? []).map((_, at) => Math.max(...rows.map((row) => row[at]?.length ?? 0)))
-  return rows.map((row) => row.map((cell, at) => cell.padEnd(widths[at] ?? 0)).join('  ').trimEnd()).join('\n')
+  return rows
+    .map((row) =>
+      row
+        .map((cell, at) => cell.padEnd(widths[at] ?? 0))
+        .join('  ')
+        .trimEnd(),
+    )
+    .join('\n')
 }
 
 export const splitList = (text: string): string[] =>

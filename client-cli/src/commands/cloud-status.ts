@@ -19,7 +19,9 @@ export function printCloudStatus(context: Context, targets: readonly string[], o
           const differences = await cloudStatus({ remote, cache, outputs: group, options: transferOptions(context, options) })
           clean &&= differences.length === 0
           const json = options['json'] === true
-          const text = json ? formatJson(Object.fromEntries(differences.map((each) => [each.path, each.state]))) : describeCloudStatus(differences, remote.name)
+          const text = json
+            ? formatJson(Object.fromEntries(differences.map((each) => [each.path, each.state])))
+            : describeCloudStatus(differences, remote.name)
           context.report({ type: json ? 'output' : 'result', text })
         })
       }

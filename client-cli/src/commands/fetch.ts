@@ -8,7 +8,18 @@ import { selectOutputs } from './select-outputs.ts'
 import { fetchOutputs } from '../transfer/fetch.ts'
 import { type Left, summarize } from '../transfer/outcome.ts'
 import { withStages } from './session.ts'
-import { byRemote, chosenRemote, DRY_RUN, failForLeft, inCloudWords, openCache, printPlans, selectionOf, TRANSFER_OPTIONS, transferOptions } from './transfer.ts'
+import {
+  byRemote,
+  chosenRemote,
+  DRY_RUN,
+  failForLeft,
+  inCloudWords,
+  openCache,
+  printPlans,
+  selectionOf,
+  TRANSFER_OPTIONS,
+  transferOptions,
+} from './transfer.ts'
 
 export const command: Command = {
   name: 'fetch',
@@ -27,7 +38,8 @@ export const command: Command = {
           if (options['dryRun'] === true) return await printPlans('fetch', repo, context, { cache, outputs, options })
           const { fetched, left } = await bringOutputs(repo, context, { cache, outputs, options })
           const summary = summarize([[fetched, 'fetched']])
-          if (summary !== undefined || left.length === 0) context.report({ type: 'result', text: summary ?? 'Everything is up to date.' })
+          if (summary !== undefined || left.length === 0)
+            context.report({ type: 'result', text: summary ?? 'Everything is up to date.' })
           failForLeft(context, left, 'download')
         } finally {
           cache.close()

@@ -20,14 +20,19 @@ export const command: Command = {
     const credentials = { headers: { authorization: `Bearer ${secret}` }, source: 'this login' }
     const { token } = await withAdministration(url, credentials, context, (server) => server.whoami(context.signal))
     storeToken(context.env, url.origin, secret)
-    const lines = [`Logged in to ${url.origin} with the token '${token.name}': ${describeRights(token)}.`, `It is kept in ${credentialsFile(context.env)}.`]
+    const lines = [
+      `Logged in to ${url.origin} with the token '${token.name}': ${describeRights(token)}.`,
+      `It is kept in ${credentialsFile(context.env)}.`,
+    ]
     context.report({ type: 'result', text: lines.join('\n') })
   },
 }
 
 async function askToken(context: Context, url: URL, options: Options): Promise<string> {
   const fromStdin = options['tokenStdin'] === true
-  const text = fromStdin ? await readStandardInput(LONGEST_TOKEN) : (context.env['CAIRN_TOKEN'] ?? (await askHidden(`Token for ${url.origin}: `)))
+  const text = fromStdin
+    ? await readStandardInput(LONGEST_TOKEN)
+    : (context.env['CAIRN_TOKEN'] ?? (await askHidden(`Token for ${url.origin}: `)))
   const secret = text.trim().replace(/^Bearer\s+/i, '')
   if (secret === '') throw new CairnError('USAGE', 'the token is empty')
   if (!/^[\x21-\x7e]+$/.test(secret)) throw new CairnError('USAGE', 'a token is one word of printable ASCII')

@@ -11,7 +11,10 @@ export const command: Command = {
   run(context, [given]) {
     const origins = given === undefined ? Object.keys(readTokens(context.env)) : [parseServerUrl(given).origin]
     const removed = origins.filter((origin) => removeToken(context.env, origin))
-    const text = removed.length === 0 ? 'There was no token to forget.' : removed.map((origin) => `Forgot the token for ${origin}.`).join('\n')
+    const text =
+      removed.length === 0
+        ? 'There was no token to forget.'
+        : removed.map((origin) => `Forgot the token for ${origin}.`).join('\n')
     context.report({ type: 'result', text })
     return Promise.resolve()
   },

@@ -10,6 +10,9 @@ export const command: Command = {
   examples: ['cairn project create images'],
   async run(context, [name = ''], options) {
     const project = await withServer(context, options, (server) => server.createProject(name, context.signal))
-    context.report({ type: 'result', text: `Created the project '${project.slug}'. Its remote's url is <server>/dvc/${project.slug}` })
+    context.report({
+      type: 'result',
+      text: `Created the project '${project.slug}'. Its remote's url is <server>/dvc/${project.slug}`,
+    })
   },
 }

@@ -37,7 +37,8 @@ async function pull(session: Session, context: Context, targets: readonly string
 
   let { fetched, left } = await bringOutputs(repo, context, { cache, outputs, options })
   const here = await selectTargets(repo, selection)
-  const checkout = () => withRepoLock(repo, context.signal, () => checkOut(session, here, { options, whole: targets.length === 0 }))
+  const checkout = () =>
+    withRepoLock(repo, context.signal, () => checkOut(session, here, { options, whole: targets.length === 0 }))
   let result = await checkout()
   // Checking out hashes what it places, and moves damaged objects aside: those can be fetched now.
   if (result.failed.length > 0 && left.length === 0) {
@@ -57,7 +58,11 @@ const merge = (first: CheckoutResult, second: CheckoutResult): CheckoutResult =>
   failed: second.failed,
 })
 
-function checkOut(session: Session, targets: readonly Target[], { options, whole }: { options: Options; whole: boolean }): Promise<CheckoutResult> {
+function checkOut(
+  session: Session,
+  targets: readonly Target[],
+  { options, whole }: { options: Options; whole: boolean },
+): Promise<CheckoutResult> {
   const wanted = wantedOf(targets)
   const force = options['force'] === true
   const keep = targets.flatMap((target) => target.stage.outs.map((out) => out.path))

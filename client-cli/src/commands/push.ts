@@ -4,7 +4,19 @@ import { selectOutputs } from './select-outputs.ts'
 import { type Left, summarize } from '../transfer/outcome.ts'
 import { pushOutputs } from '../transfer/push.ts'
 import { withStages } from './session.ts'
-import { byRemote, chosenRemote, DRY_RUN, failForLeft, inCloudWords, openCache, printPlans, selectionOf, TRANSFER_OPTIONS, transferOptions, withRemote } from './transfer.ts'
+import {
+  byRemote,
+  chosenRemote,
+  DRY_RUN,
+  failForLeft,
+  inCloudWords,
+  openCache,
+  printPlans,
+  selectionOf,
+  TRANSFER_OPTIONS,
+  transferOptions,
+  withRemote,
+} from './transfer.ts'
 
 export const command: Command = {
   name: 'push',
@@ -28,13 +40,16 @@ async function push(repo: Repo, context: Context, targets: readonly string[], op
     let pushed = 0
     const left: Left[] = []
     for (const [name, group] of byRemote(outputs, chosenRemote(options))) {
-      const done = await withRemote(repo, name, context, cache, (remote) => pushOutputs({ remote, cache, outputs: group, options: moving }))
+      const done = await withRemote(repo, name, context, cache, (remote) =>
+        pushOutputs({ remote, cache, outputs: group, options: moving }),
+      )
       pushed += done.pushed
       left.push(...done.left)
       context.report({ type: 'debug', text: `${done.requests} requests, ${done.bytes} bytes` })
     }
     const summary = summarize([[pushed, 'pushed']])
-    if (summary !== undefined || left.length === 0) context.report({ type: 'result', text: summary ?? 'Everything is up to date.' })
+    if (summary !== undefined || left.length === 0)
+      context.report({ type: 'result', text: summary ?? 'Everything is up to date.' })
     failForLeft(context, left, 'upload')
   } finally {
     cache.close()

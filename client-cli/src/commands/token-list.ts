@@ -10,7 +10,10 @@ export const command: Command = {
   examples: ['cairn token list'],
   async run(context, _, options) {
     const tokens = await withServer(context, options, (server) => server.listTokens(context.signal))
-    const text = options['json'] === true ? formatJson({ tokens }) : columns([['ID', 'NAME', 'PROJECTS', 'SCOPES', 'STATE', 'USE'], ...tokens.map(rowOf)])
+    const text =
+      options['json'] === true
+        ? formatJson({ tokens })
+        : columns([['ID', 'NAME', 'PROJECTS', 'SCOPES', 'STATE', 'USE'], ...tokens.map(rowOf)])
     context.report({ type: 'output', text })
   },
 }

@@ -43,7 +43,8 @@ export function transferOptions(context: Context, options: Options): TransferOpt
   const jobs = options['jobs']
   if (jobs === undefined) return { signal, report }
   const count = Number(jobs)
-  if (!Number.isInteger(count) || count < 1) throw new CairnError('USAGE', `argument -j/--jobs: '${String(jobs)}' is not a number of 1 or more`)
+  if (!Number.isInteger(count) || count < 1)
+    throw new CairnError('USAGE', `argument -j/--jobs: '${String(jobs)}' is not a number of 1 or more`)
   return { signal, report, jobs: Math.min(count, 256) }
 }
 
@@ -104,8 +105,15 @@ export function failForLeft(context: Context, left: readonly Left[], verb: 'uplo
   if (left.length === 0) return
   context.report({ type: 'warning', text: describeLeft(left).join('\n') })
   const damaged = left.some((object) => object.reason === 'damaged')
-  const hint = damaged && verb === 'upload' ? "A damaged object comes back with 'cairn fetch' where the remote has it, or with 'cairn add' from a good copy." : undefined
-  throw new CairnError('COMMAND_FAILED', `${left.length} file${left.length === 1 ? '' : 's'} failed to ${verb}`, hint === undefined ? {} : { hint })
+  const hint =
+    damaged && verb === 'upload'
+      ? "A damaged object comes back with 'cairn fetch' where the remote has it, or with 'cairn add' from a good copy."
+      : undefined
+  throw new CairnError(
+    'COMMAND_FAILED',
+    `${left.length} file${left.length === 1 ? '' : 's'} failed to ${verb}`,
+    hint === undefined ? {} : { hint },
+  )
 }
 
 /** Puts dvc's prefix before whatever fails in moving. Its exit code is 1, except for what is wrong before anything moves. */
@@ -115,6 +123,11 @@ export async function inCloudWords<T>(what: string, work: () => Promise<T>): Pro
   } catch (error) {
     if (!(error instanceof CairnError) || ['CONFIG', 'USAGE', 'NOT_A_REPOSITORY', 'CANCELLED'].includes(error.code)) throw error
     const { code, message, hint, data } = error
-    throw new CairnError(code, `failed to ${what} - ${message}`, { exit: 1, cause: error, ...(hint !== undefined && { hint }), ...(data && { data }) })
+    throw new CairnError(code, `failed to ${what} - ${message}`, {
+      exit: 1,
+      cause: error,
+      ...(hint !== undefined && { hint }),
+      ...(data && { data }),
+    })
   }
 }

@@ -6,7 +6,8 @@ const BACKSPACE = new Set(['\u007f', '\b'])
 /** Asks on the terminal, without showing what is typed. @throws CairnError USAGE where there is no terminal, CANCELLED on Ctrl-C */
 export async function askHidden(question: string): Promise<string> {
   const { stdin, stderr } = process
-  if (!stdin.isTTY) throw new CairnError('USAGE', 'there is no terminal to ask for a token', { hint: 'Use --token-stdin, or set CAIRN_TOKEN.' })
+  if (!stdin.isTTY)
+    throw new CairnError('USAGE', 'there is no terminal to ask for a token', { hint: 'Use --token-stdin, or set CAIRN_TOKEN.' })
   stderr.write(question)
   stdin.setRawMode(true)
   stdin.setEncoding('utf8')

@@ -16,12 +16,19 @@ export function createAdministration(http: HttpClient): Administration {
   const get = <T>(path: string, signal: AbortSignal) => http.json<T>({ method: 'GET', path: `/api/v1/${path}`, signal })
   const post = <T>(path: string, body: unknown, signal: AbortSignal) => {
     const bytes = Buffer.from(JSON.stringify(body))
-    return http.json<T>({ method: 'POST', path: `/api/v1/${path}`, headers: { 'content-type': 'application/json' }, body: () => bytes, signal })
+    return http.json<T>({
+      method: 'POST',
+      path: `/api/v1/${path}`,
+      headers: { 'content-type': 'application/json' },
+      body: () => bytes,
+      signal,
+    })
   }
   return {
     async whoami(signal) {
       const answer = await get<Partial<Whoami>>('whoami', signal)
-      if (!answer.token || !answer.server) throw new CairnError('REMOTE_FAILED', `${http.base.origin} is not a Cairn server`, { exit: 1 })
+      if (!answer.token || !answer.server)
+        throw new CairnError('REMOTE_FAILED', `${http.base.origin} is not a Cairn server`, { exit: 1 })
       return { token: answer.token, server: answer.server }
     },
     createToken: (request, signal) => post('tokens', request, signal),

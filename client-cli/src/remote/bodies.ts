@@ -63,7 +63,8 @@ function openOrChanged(member: Outgoing): number {
   }
 }
 
-const changed = (digest: Digest) => new CairnError('CACHE_DAMAGED', `'${digest}' changed in the cache while it was sent`, { exit: 1, data: { digest } })
+const changed = (digest: Digest) =>
+  new CairnError('CACHE_DAMAGED', `'${digest}' changed in the cache while it was sent`, { exit: 1, data: { digest } })
 
 /** One object as it is. Throws CACHE_DAMAGED with `data.digest` when the file no longer has its size. */
 export function fileBody(object: Outgoing, onBytes: (bytes: number) => void): HttpBody {

@@ -22,7 +22,11 @@ export interface CairnApi {
   readonly limits: RemoteInfo['limits']
   /** Asks in as many requests as the limit on digests makes of it, in one session. */
   missing(digests: readonly Digest[], question: Question): Promise<{ session: string; missing: Set<Digest> }>
-  sendTree(digest: Digest, bytes: Uint8Array, options: { session: string; signal: AbortSignal }): Promise<{ linked: boolean; missing: Digest[] }>
+  sendTree(
+    digest: Digest,
+    bytes: Uint8Array,
+    options: { session: string; signal: AbortSignal },
+  ): Promise<{ linked: boolean; missing: Digest[] }>
   sendPack(body: () => HttpBody, options: { session: string; signal: AbortSignal }): Promise<PackAnswer>
   sendObject(digest: Digest, body: () => HttpBody, options: { session: string; signal: AbortSignal }): Promise<ObjectAnswer>
   commit(roots: readonly Digest[], options: { session: string; signal: AbortSignal }): Promise<Digest[]>
@@ -62,12 +66,24 @@ export function createCairnApi(http: HttpClient, info: RemoteInfo): CairnApi {
     async sendTree(digest, bytes, { session, signal }) {
       const body = await compress(bytes, { level: FAST })
       const headers = { 'content-type': 'application/json', 'content-encoding': 'gzip' }
-      const answer = await http.json<TreeAnswer>({ method: 'POST', path: at('trees', { digest, session }), headers, body: () => body, signal })
+      const answer = await http.json<TreeAnswer>({
+        method: 'POST',
+        path: at('trees', { digest, session }),
+        headers,
+        body: () => body,
+        signal,
+      })
       return { linked: answer.linked, missing: parseDigests(answer.missing) }
     },
 
     sendPack: (body, { session, signal }) =>
-      http.json<PackAnswer>({ method: 'POST', path: at('packs', { session }), headers: { 'content-type': PACK_TYPE }, body, signal }),
+      http.json<PackAnswer>({
+        method: 'POST',
+        path: at('packs', { session }),
+        headers: { 'content-type': PACK_TYPE },
+        body,
+        signal,
+      }),
 
     sendObject: (digest, body, { session, signal }) => {
       const headers = { 'content-type': 'application/octet-stream' }
@@ -77,7 +93,13 @@ export function createCairnApi(http: HttpClient, info: RemoteInfo): CairnApi {
     async commit(roots, { session, signal }) {
       const body = Buffer.from(JSON.stringify({ roots }))
       const headers = { 'content-type': 'application/json' }
-      const answer = await http.json<CommitAnswer>({ method: 'POST', path: at(`sessions/${session}/commit`), headers, body: () => body, signal })
+      const answer = await http.json<CommitAnswer>({
+        method: 'POST',
+        path: at(`sessions/${session}/commit`),
+        headers,
+        body: () => body,
+        signal,
+      })
       return parseDigests(answer.linked)
     },
 

@@ -52,6 +52,8 @@ interface Run extends CairnPush {
   pushed: number
   bytes: number
   meter: Meter
+  /** Sizes of the trees that the server was sent. */
+  waiting: Map<Digest, number>
 }
 
 async function pushOnce(push: CairnPush): Promise<Omit<PushResult, 'requests'>> {
@@ -62,7 +64,16 @@ async function pushOnce(push: CairnPush): Promise<Omit<PushResult, 'requests'>> 
   if (missing.size === 0) return { pushed: 0, bytes: 0, failed: [] }
 
   const jobs = options.jobs ?? api.limits.parallel
-  const run: Run = { ...push, session, failures: new Map(), jobs, meter: createMeter(options.report, 'Pushing'), pushed: 0, bytes: 0 }
+  const run: Run = {
+    ...push,
+    session,
+    failures: new Map(),
+    jobs,
+    meter: createMeter(options.report, 'Pushing'),
+    waiting: new Map(),
+    pushed: 0,
+    bytes: 0,
+  }
   const trees = [...new Map(push.trees.filter((tree) => missing.has(tree.digest)).map((tree) => [tree.digest, tree])).values()]
   const files = [...new Set(push.files)].filter((digest) => missing.has(digest))
   try {
@@ -89,8 +100,7 @@ async function sendTree(run: Run, tree: LocalTree): Promise<Digest[]> {
   const bytes = readFileSync(object.path)
   try {
     const { missing } = await api.sendTree(tree.digest, bytes, { session, signal: options.signal })
-    run.pushed++
-    run.bytes += object.size
+    run.waiting.set(tree.digest, object.size)
     // The server's order is its own; the folder's order keeps neighbours together in the packs.
     const lacking = new Set(missing)
     return entries.map((entry) => entry.digest).filter((digest) => lacking.has(digest))
@@ -177,7 +187,9 @@ async function sendSingle(run: Run, object: Outgoing): Promise<void> {
 }
 
 function changedObject(error: unknown): Digest | undefined {
-  return error instanceof CairnError && error.code === 'CACHE_DAMAGED' ? (error.data?.['digest'] as Digest | undefined) : undefined
+  return error instanceof CairnError && error.code === 'CACHE_DAMAGED'
+    ? (error.data?.['digest'] as Digest | undefined)
+    : undefined
 }
 
 async function commit(run: Run, trees: readonly LocalTree[], files: readonly Digest[]): Promise<void> {
@@ -188,11 +200,21 @@ async function commit(run: Run, trees: readonly LocalTree[], files: readonly Dig
     if (roots.length === 0) return
     try {
       await api.commit(roots, { session, signal: options.signal })
-      return
+      return countTrees(run, whole)
     } catch (error) {
       if (!(error instanceof CairnError) || error.code !== 'TREE_INCOMPLETE' || tries >= TRIES) throw error
       await sendLost(run, whole, error.data?.['missing'])
     }
+  }
+}
+
+/** A tree is there when it is committed: the server keeps one that waits for its entries to itself. */
+function countTrees(run: Run, committed: readonly LocalTree[]): void {
+  for (const { digest } of committed) {
+    const size = run.waiting.get(digest)
+    if (size === undefined) continue
+    run.pushed++
+    run.bytes += size
   }
 }
 

@@ -2,7 +2,15 @@ import { chmodSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync }
 import os from 'node:os'
 import path from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
-import { cairnCredentials, credentialsFile, dvcCredentials, type Env, readTokens, removeToken, storeToken } from './credentials.ts'
+import {
+  cairnCredentials,
+  credentialsFile,
+  dvcCredentials,
+  type Env,
+  readTokens,
+  removeToken,
+  storeToken,
+} from './credentials.ts'
 
 let home: string
 let env: Env
@@ -19,7 +27,10 @@ const remote = (options: Record<string, string>) => ({ name: 'origin', url: url.
 describe('a kept token', () => {
   test('is found by its origin only, in a file of its owner', () => {
     storeToken(env, url.origin, 'secret')
-    expect(cairnCredentials(url, undefined, env)).toEqual({ headers: { authorization: 'Bearer secret' }, source: credentialsFile(env) })
+    expect(cairnCredentials(url, undefined, env)).toEqual({
+      headers: { authorization: 'Bearer secret' },
+      source: credentialsFile(env),
+    })
     for (const other of ['http://cairn.example.org', 'https://cairn.example.org:8443', 'https://evil.example.org']) {
       expect(cairnCredentials(new URL(other), undefined, env).headers).toEqual({})
     }
@@ -70,7 +81,9 @@ describe('as stock dvc reads its options', () => {
     const basic = { authorization: `Basic ${Buffer.from('ada:secret').toString('base64')}` }
     expect(dvcCredentials(url, remote({ auth: 'basic', user: 'ada', password: 'secret' })).headers).toEqual(basic)
     expect(dvcCredentials(new URL('https://ada:secret@cairn.example.org'), remote({})).headers).toEqual(basic)
-    expect(dvcCredentials(url, remote({ auth: 'custom', custom_auth_header: 'X-Key', password: 'k' })).headers).toEqual({ 'x-key': 'k' })
+    expect(dvcCredentials(url, remote({ auth: 'custom', custom_auth_header: 'X-Key', password: 'k' })).headers).toEqual({
+      'x-key': 'k',
+    })
     expect(dvcCredentials(url, remote({ user: 'ada', password: 'secret' })).headers).toEqual({})
   })
 

@@ -54,7 +54,8 @@ export function dvcCredentials(url: URL, remote: RemoteConfig): Credentials {
     if (user === undefined || password === undefined) throw incomplete(remote, 'user and password')
     return basic(user, password, source)
   }
-  if (auth !== undefined) throw new CairnError('CONFIG', `remote '${remote.name}': auth = ${auth} is not supported; basic and custom are`)
+  if (auth !== undefined)
+    throw new CairnError('CONFIG', `remote '${remote.name}': auth = ${auth} is not supported; basic and custom are`)
   if (url.username !== '') return basic(decodeURIComponent(url.username), decodeURIComponent(url.password), source)
   return NO_CREDENTIALS
 }
@@ -87,7 +88,8 @@ export function readTokens(env: Env): Readonly<Record<string, string>> {
     if (isCode(error, 'ENOENT', 'ENOTDIR')) return {}
     throw error
   }
-  const broken = (cause?: unknown) => new CairnError('CONFIG', `'${file}' is not valid`, { hint: 'Delete it and log in again.', cause })
+  const broken = (cause?: unknown) =>
+    new CairnError('CONFIG', `'${file}' is not valid`, { hint: 'Delete it and log in again.', cause })
   let parsed: unknown
   try {
     parsed = JSON.parse(text)

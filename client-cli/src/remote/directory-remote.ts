@@ -1,5 +1,19 @@
 import { randomBytes } from 'node:crypto'
-import { chmodSync, closeSync, copyFileSync, createReadStream, existsSync, fsyncSync, mkdirSync, openSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import {
+  chmodSync,
+  closeSync,
+  copyFileSync,
+  createReadStream,
+  existsSync,
+  fsyncSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs'
 import path from 'node:path'
 import { setImmediate } from 'node:timers/promises'
 import { type Digest, isTree, objectPath } from '@cairn/protocol/digest'
@@ -7,7 +21,15 @@ import { isCode } from '@cairn/protocol/error'
 import type { ObjectSink } from '../cache/object-sink.ts'
 import { capture } from '../io/spawn.ts'
 import { createMeter } from './meter.ts'
-import { type Failures, type Outgoing, type SourceCache, takeAllSound, takeEntries, takeSound, withoutFailed } from './outgoing.ts'
+import {
+  type Failures,
+  type Outgoing,
+  type SourceCache,
+  takeAllSound,
+  takeEntries,
+  takeSound,
+  withoutFailed,
+} from './outgoing.ts'
 import type { FetchResult, LocalTree, OnObject, PushResult, Remote, TransferOptions } from './remote.ts'
 
 /** Up to this size, reading and writing at once beats asking the kernel to copy. */
@@ -53,7 +75,12 @@ interface Wires {
   findMissing(digests: Iterable<Digest>, options: TransferOptions): Promise<Set<Digest>>
 }
 
-async function push(wires: Wires, trees: readonly LocalTree[], files: readonly Digest[], options: TransferOptions): Promise<PushResult> {
+async function push(
+  wires: Wires,
+  trees: readonly LocalTree[],
+  files: readonly Digest[],
+  options: TransferOptions,
+): Promise<PushResult> {
   const failures: Failures = new Map()
   const missing = await wires.findMissing([...trees.map((tree) => tree.digest), ...files], options)
   const missingTrees = trees.filter((tree) => missing.has(tree.digest))
@@ -74,7 +101,12 @@ async function push(wires: Wires, trees: readonly LocalTree[], files: readonly D
   if (objects.length > 0) await syncFolder(wires.dir)
   const sent = sendTrees(wires, withoutFailed(missingTrees, failures), failures)
   const all = [...objects, ...sent]
-  return { pushed: all.length, bytes: all.reduce((sum, object) => sum + object.size, 0), requests: 0, failed: [...failures.values()] }
+  return {
+    pushed: all.length,
+    bytes: all.reduce((sum, object) => sum + object.size, 0),
+    requests: 0,
+    failed: [...failures.values()],
+  }
 }
 
 /** A tree vouches for its files, so it is written when they are on the disk. */
@@ -140,7 +172,8 @@ async function fetchAll(
         options.onObject?.(digest, 'transferred')
       } catch (error) {
         if (isCode(error, 'ENOENT', 'ENOTDIR')) options.onObject?.(digest, 'absent')
-        else if (isCode(error, 'DIGEST_MISMATCH')) result.failed.push({ digest, reason: 'damaged', message: (error as Error).message })
+        else if (isCode(error, 'DIGEST_MISMATCH'))
+          result.failed.push({ digest, reason: 'damaged', message: (error as Error).message })
         else throw error
       }
       if (++done % BREATH === 0) await setImmediate()
@@ -154,7 +187,8 @@ async function fetchAll(
 
 async function fetchOne(file: string, digest: Digest, sink: ObjectSink, signal: AbortSignal): Promise<number> {
   const small = readSmall(file)
-  if (!small) return sink.storeStream(digest, createReadStream(file, { highWaterMark: SMALL_BYTES }) as AsyncIterable<Buffer>, signal)
+  if (!small)
+    return sink.storeStream(digest, createReadStream(file, { highWaterMark: SMALL_BYTES }) as AsyncIterable<Buffer>, signal)
   sink.store(digest, small)
   return small.length
 }

@@ -5,7 +5,16 @@ import { mapLimit } from '../io/limit.ts'
 import { fileBody } from './bodies.ts'
 import type { HttpClient } from './http-client.ts'
 import { createMeter, type Meter } from './meter.ts'
-import { type Failures, noteUnsound, type Outgoing, type SourceCache, takeAllSound, takeEntries, takeSound, withoutFailed } from './outgoing.ts'
+import {
+  type Failures,
+  noteUnsound,
+  type Outgoing,
+  type SourceCache,
+  takeAllSound,
+  takeEntries,
+  takeSound,
+  withoutFailed,
+} from './outgoing.ts'
 import type { FetchResult, LocalTree, OnObject, PushResult, Remote, TransferOptions } from './remote.ts'
 
 export interface DvcHttpRemoteOptions {
@@ -60,9 +69,13 @@ const ABSENT = [404, 410]
 
 async function isPresent({ http, pathTo }: Wires, digest: Digest, signal: AbortSignal): Promise<boolean> {
   const path = pathTo(digest)
-  const status = await http.send({ method: 'HEAD', path, signal, accept: [...ABSENT, ...NO_HEAD] }, (answer) => Promise.resolve(answer.statusCode ?? 0))
+  const status = await http.send({ method: 'HEAD', path, signal, accept: [...ABSENT, ...NO_HEAD] }, (answer) =>
+    Promise.resolve(answer.statusCode ?? 0),
+  )
   if (!NO_HEAD.includes(status)) return !ABSENT.includes(status)
-  return http.send({ method: 'GET', path, signal, accept: ABSENT }, (answer) => Promise.resolve(!ABSENT.includes(answer.statusCode ?? 0)))
+  return http.send({ method: 'GET', path, signal, accept: ABSENT }, (answer) =>
+    Promise.resolve(!ABSENT.includes(answer.statusCode ?? 0)),
+  )
 }
 
 interface Run {
@@ -76,7 +89,12 @@ interface Run {
 }
 
 /** Files first, then the trees whose files are all there: nothing on such a server checks the order but us. */
-async function push(wires: Wires, trees: readonly LocalTree[], files: readonly Digest[], transfer: TransferOptions): Promise<Omit<PushResult, 'requests'>> {
+async function push(
+  wires: Wires,
+  trees: readonly LocalTree[],
+  files: readonly Digest[],
+  transfer: TransferOptions,
+): Promise<Omit<PushResult, 'requests'>> {
   const meter = createMeter(transfer.report, 'Pushing')
   const run: Run = { wires, transfer, jobs: transfer.jobs ?? wires.jobs, failures: new Map(), meter, pushed: 0, bytes: 0 }
   const missing = await findMissing(wires, [...trees.map((tree) => tree.digest), ...files], transfer)
@@ -112,7 +130,8 @@ async function upload(run: Run, object: Outgoing): Promise<void> {
     run.bytes += object.size
   } catch (error) {
     if (isCode(error, 'CACHE_DAMAGED')) noteUnsound(object.digest, true, failures)
-    else if (isAboutObject(error)) failures.set(object.digest, { digest: object.digest, reason: 'refused', message: (error as Error).message })
+    else if (isAboutObject(error))
+      failures.set(object.digest, { digest: object.digest, reason: 'refused', message: (error as Error).message })
     else throw error
   }
 }
@@ -120,7 +139,9 @@ async function upload(run: Run, object: Outgoing): Promise<void> {
 /** What a server may hold against one object. Anything else would meet the next object as well. */
 function isAboutObject(error: unknown): boolean {
   if (isCode(error, 'DIGEST_MISMATCH', 'DIGEST_CONFLICT', 'TREE_INCOMPLETE', 'BAD_TREE', 'BODY_TOO_LARGE')) return true
-  return error instanceof CairnError && error.code === 'REMOTE_FAILED' && [400, 409, 413, 422].includes(Number(error.data?.['status']))
+  return (
+    error instanceof CairnError && error.code === 'REMOTE_FAILED' && [400, 409, 413, 422].includes(Number(error.data?.['status']))
+  )
 }
 
 async function fetchAll(

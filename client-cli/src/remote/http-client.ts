@@ -135,7 +135,10 @@ async function respondOnce(request: HttpRequest, start: URL, { options, agents, 
     const headers = { 'user-agent': 'cairn', accept: '*/*', ...own, ...request.headers }
     tally.requests++
     const limits = { connectSeconds, stallSeconds, agent: await agents.for(url) }
-    const answer = await exchange({ url, method: request.method, headers, body: request.body?.(), signal: request.signal }, limits)
+    const answer = await exchange(
+      { url, method: request.method, headers, body: request.body?.(), signal: request.signal },
+      limits,
+    )
     tally.answered = true
     const status = answer.statusCode ?? 0
     if (reads && REDIRECTS.has(status) && hop < MAX_REDIRECTS && answer.headers.location !== undefined) {
@@ -206,7 +209,7 @@ async function* continued(
   let answer = first
   let position = 0
   let skip = 0
-  for (let breaks = 0; ; ) {
+  for (let breaks = 0; ;) {
     try {
       for await (const chunk of answer as AsyncIterable<Uint8Array>) {
         const part = chunk.subarray(Math.min(skip, chunk.length))
@@ -239,6 +242,9 @@ function parseJson<T>(text: string, url: URL): T {
   try {
     return JSON.parse(text) as T
   } catch {
-    throw new CairnError('REMOTE_FAILED', `${shown(url)}: the answer is not JSON`, { exit: 1, hint: "Check the remote's url with 'cairn remote list'." })
+    throw new CairnError('REMOTE_FAILED', `${shown(url)}: the answer is not JSON`, {
+      exit: 1,
+      hint: "Check the remote's url with 'cairn remote list'.",
+    })
   }
 }

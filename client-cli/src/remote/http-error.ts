@@ -64,7 +64,10 @@ function foreignError(answer: ErrorAnswer, credentialSource: string): CairnError
       credentialSource === ''
         ? "No credentials were presented. Set the remote's auth, user and password with 'cairn remote modify --local'."
         : `The credentials came from ${credentialSource}.`
-    return new CairnError(status === 401 ? 'UNAUTHENTICATED' : 'FORBIDDEN', `${url}: ${status} ${reason}`.trim(), { exit: 1, hint })
+    return new CairnError(status === 401 ? 'UNAUTHENTICATED' : 'FORBIDDEN', `${url}: ${status} ${reason}`.trim(), {
+      exit: 1,
+      hint,
+    })
   }
   return new CairnError('REMOTE_FAILED', `${url}: the remote answered ${status} ${reason}`.trim(), { exit: 1, data: { status } })
 }

@@ -39,7 +39,11 @@ function resolve(repo: Repo, config: RemoteConfig): RemoteConfig {
   const match = /^remote:\/\/([^/]+)(\/.*)?$/.exec(config.url)
   if (!match?.[1]) return config
   const parent = resolve(repo, repo.config.remote(match[1]))
-  return { name: config.name, url: `${parent.url.replace(/\/$/, '')}${match[2] ?? ''}`, options: { ...parent.options, ...config.options } }
+  return {
+    name: config.name,
+    url: `${parent.url.replace(/\/$/, '')}${match[2] ?? ''}`,
+    options: { ...parent.options, ...config.options },
+  }
 }
 
 async function openHttpRemote(repo: Repo, config: RemoteConfig, context: Context, cache: SourceCache): Promise<Remote> {
@@ -65,7 +69,12 @@ function withoutSecrets(url: URL): string {
 function connectionOptions(repo: Repo, { options }: RemoteConfig) {
   const seconds = (text: string | undefined) => (text === undefined ? undefined : Number(text))
   const trust = options['ssl_verify']
-  const tls = trust === undefined || /^true$/i.test(trust) ? undefined : /^false$/i.test(trust) ? { verify: false } : { ca: readCertificate(repo, trust) }
+  const tls =
+    trust === undefined || /^true$/i.test(trust)
+      ? undefined
+      : /^false$/i.test(trust)
+        ? { verify: false }
+        : { ca: readCertificate(repo, trust) }
   return { connectSeconds: seconds(options['connect_timeout']), stallSeconds: seconds(options['read_timeout']), tls }
 }
 
@@ -108,7 +117,9 @@ async function askServer(http: HttpClient, url: string, signal: AbortSignal): Pr
   const path = `${new URL(url).pathname.replace(/\/$/, '')}/.well-known/cairn`
   const headers = { accept: 'application/json' }
   try {
-    return await http.send({ method: 'GET', path, headers, signal }, async (answer) => parseInfo(await readText(answer, 64 * 1024)))
+    return await http.send({ method: 'GET', path, headers, signal }, async (answer) =>
+      parseInfo(await readText(answer, 64 * 1024)),
+    )
   } catch (error) {
     const status = error instanceof CairnError ? Number(error.data?.['status']) : Number.NaN
     if (isCode(error, 'UNREACHABLE', 'CANCELLED') || status >= 500) throw error
@@ -127,13 +138,20 @@ function parseInfo(text: string): RemoteInfo | undefined {
   const info = parsed as RemoteInfo | null
   if (typeof info !== 'object' || info?.server !== 'cairn') return undefined
   const limits = Object.values(info.limits ?? {})
-  const sane = /^\/(?!\/)[\w./~-]+$/.test(info.base ?? '') && limits.length >= 6 && limits.every((limit) => Number.isSafeInteger(limit) && limit > 0)
+  const sane =
+    /^\/(?!\/)[\w./~-]+$/.test(info.base ?? '') &&
+    limits.length >= 6 &&
+    limits.every((limit) => Number.isSafeInteger(limit) && limit > 0)
   if (!sane) return undefined
   if (info.api !== API_VERSION) {
-    throw new CairnError('REMOTE_FAILED', `the server speaks version ${info.api} of the protocol, this cairn version ${API_VERSION}`, {
-      exit: 1,
-      hint: 'Install the version of cairn that belongs to the server.',
-    })
+    throw new CairnError(
+      'REMOTE_FAILED',
+      `the server speaks version ${info.api} of the protocol, this cairn version ${API_VERSION}`,
+      {
+        exit: 1,
+        hint: 'Install the version of cairn that belongs to the server.',
+      },
+    )
   }
   return info
 }

@@ -75,7 +75,8 @@ export function takeEntries(tree: LocalTree, failures: Failures): readonly TreeE
   } catch (error) {
     if (isCode(error, 'CACHE_MISSING')) noteUnsound(tree.digest, false, failures)
     else if (isCode(error, 'CACHE_DAMAGED')) noteUnsound(tree.digest, true, failures)
-    else if (isCode(error, 'BAD_TREE')) failures.set(tree.digest, { digest: tree.digest, reason: 'damaged', message: (error as Error).message })
+    else if (isCode(error, 'BAD_TREE'))
+      failures.set(tree.digest, { digest: tree.digest, reason: 'damaged', message: (error as Error).message })
     else throw error
     return undefined
   }
@@ -84,5 +85,7 @@ export function takeEntries(tree: LocalTree, failures: Failures): readonly TreeE
 /** Trees that may be sent: they and all of their entries are there. */
 export function withoutFailed(trees: readonly LocalTree[], failures: Failures): LocalTree[] {
   if (failures.size === 0) return [...trees]
-  return trees.filter((tree) => !failures.has(tree.digest) && takeEntries(tree, failures)?.every((entry) => !failures.has(entry.digest)))
+  return trees.filter(
+    (tree) => !failures.has(tree.digest) && takeEntries(tree, failures)?.every((entry) => !failures.has(entry.digest)),
+  )
 }

@@ -1,6 +1,6 @@
 import { type Digest, isTree } from '@cairn/protocol/digest'
 import type { TreeEntry } from '@cairn/protocol/tree'
-import { entriesInside, type Output, readEntries } from './expand.ts'
+import { entriesInside, type Output, readEntries, refuseUnknownPaths } from './expand.ts'
 import type { Transfer } from './push.ts'
 
 /** An object that is not on both sides: `new` only here, `deleted` only there, `missing` on neither. */
@@ -21,6 +21,7 @@ export async function cloudStatus(transfer: Transfer): Promise<CloudDifference[]
   const lacking = await remote.findMissing(roots, options)
   const unread = cache.missing(roots.filter((root) => isTree(root) && !lacking.has(root)))
   if (unread.length > 0) await remote.fetch(unread, cache, options)
+  refuseUnknownPaths(outputs, cache)
 
   const entries = new Map<Output, readonly TreeEntry[]>()
   const doubtful = new Set<Digest>()
@@ -51,7 +52,7 @@ function compare(
     differences.set(`${path}\0${digest}`, { path, digest, state })
   }
   for (const output of outputs) {
-    look(output.path, output.digest)
+    if (output.inside === undefined) look(output.path, output.digest)
     for (const entry of entries.get(output) ?? []) look(`${output.path}/${entry.path}`, entry.digest)
   }
   return [...differences.values()]

@@ -1,5 +1,5 @@
 import { type Digest, isTree } from '@cairn/protocol/digest'
-import { isCode } from '@cairn/protocol/error'
+import { CairnError, isCode } from '@cairn/protocol/error'
 import type { TreeEntry } from '@cairn/protocol/tree'
 import type { ObjectCache } from '../cache/object-cache.ts'
 
@@ -20,6 +20,24 @@ export function entriesInside(entries: readonly TreeEntry[], inside: string | un
   return entries.filter((entry) => entry.path === inside || entry.path.startsWith(`${inside}/`))
 }
 
+/**
+ * Refuses a path that no tree of its output has. With several revisions it is enough that one has it; a tree that cannot be
+ * read is given the benefit of the doubt.
+ * @throws CairnError FAILED
+ */
+export function refuseUnknownPaths(outputs: readonly Output[], cache: Pick<ObjectCache, 'readTree'>): void {
+  const found = new Map<string, boolean>()
+  for (const { path: folder, digest, inside } of outputs) {
+    if (inside === undefined) continue
+    const name = `${folder}/${inside}`
+    if (found.get(name)) continue
+    const entries = readEntries(cache, digest)
+    found.set(name, entries === undefined || entriesInside(entries, inside).length > 0)
+  }
+  for (const [name, known] of found)
+    if (!known) throw new CairnError('FAILED', `'${name}' does not exist in a tracked folder`, { exit: 1 })
+}
+
 /** A tree's entries out of the cache; undefined when it is not there or damaged (then it was moved aside). */
 export function readEntries(cache: Pick<ObjectCache, 'readTree'>, tree: Digest): TreeEntry[] | undefined {
   try {
@@ -31,7 +49,11 @@ export function readEntries(cache: Pick<ObjectCache, 'readTree'>, tree: Digest):
 }
 
 /** What a person calls these objects: `data` or `data/x.png`; one name each, in the order of the outputs. */
-export function nameObjects(outputs: readonly Output[], digests: ReadonlySet<Digest>, cache: Pick<ObjectCache, 'readTree'>): Map<Digest, string> {
+export function nameObjects(
+  outputs: readonly Output[],
+  digests: ReadonlySet<Digest>,
+  cache: Pick<ObjectCache, 'readTree'>,
+): Map<Digest, string> {
   const names = new Map<Digest, string>()
   for (const output of outputs) {
     if (names.size === digests.size) break

@@ -1,7 +1,7 @@
 import { type Digest, isTree } from '@cairn/protocol/digest'
 import type { ObjectCache } from '../cache/object-cache.ts'
 import type { Remote, TransferFailure, TransferOptions } from '../remote/remote.ts'
-import { entriesInside, type Output, readEntries } from './expand.ts'
+import { entriesInside, type Output, readEntries, refuseUnknownPaths } from './expand.ts'
 import { type Left, nameFailures } from './outcome.ts'
 
 export interface FetchOutputs {
@@ -27,6 +27,7 @@ export async function fetchOutputs(request: FetchOutputs): Promise<FetchedOutput
   const trees = new Set(outputs.map((output) => output.digest).filter((digest) => isTree(digest)))
   const unread = [...trees].filter((tree) => readEntries(cache, tree) === undefined)
   await bring(request, unread, total)
+  refuseUnknownPaths(outputs, cache)
 
   const files = new Set<Digest>()
   for (const output of outputs) {

@@ -34,7 +34,12 @@ test('what is missing on both sides is named as dvc names it', () => {
 })
 
 test('thousands of missing files are a short list', () => {
-  const left = Array.from({ length: 5000 }, (_, index) => ({ digest: digest('a'), path: `f${index}`, reason: 'missing' as const, message: '' }))
+  const left = Array.from({ length: 5000 }, (_, index) => ({
+    digest: digest('a'),
+    path: `f${index}`,
+    reason: 'missing' as const,
+    message: '',
+  }))
   const lines = describeLeft(left)
   expect(lines.length).toBeLessThan(30)
   expect(lines.at(-1)).toBe('… and 4980 more')
@@ -49,14 +54,30 @@ const differences = [
 ] as const
 
 test('status -c has the columns of dvc', () => {
-  expect(describeCloudStatus(differences.slice(2), 'origin')).toBe('\tnew:                data/copy of x\n\tdeleted:            model\n\tmissing:            gone')
+  expect(describeCloudStatus(differences.slice(2), 'origin')).toBe(
+    '\tnew:                data/copy of x\n\tdeleted:            model\n\tmissing:            gone',
+  )
   expect(describeCloudStatus([], 'origin')).toBe("Cache and remote 'origin' are in sync.")
 })
 
 test('a plan counts each object once, in its direction', () => {
   const push = planTransfer('push', differences, () => 100)
   expect(push).toMatchObject({ bytes: 200, objects: [{ path: 'data' }, { path: 'data/copy of x' }], missing: [{ path: 'gone' }] })
-  expect(describePlan('push', push, 'origin')).toBe("Would push 2 files (200 B) to 'origin':\n\tdata\n\tdata/copy of x\n1 missing on both sides:\n\tgone")
-  expect(describePlan('fetch', planTransfer('fetch', differences, () => undefined), 'origin')).toContain("Would fetch 1 file from 'origin':\n\tmodel")
-  expect(describePlan('push', planTransfer('push', [], () => 0), 'origin')).toBe('Everything is up to date.')
+  expect(describePlan('push', push, 'origin')).toBe(
+    "Would push 2 files (200 B) to 'origin':\n\tdata\n\tdata/copy of x\n1 missing on both sides:\n\tgone",
+  )
+  expect(
+    describePlan(
+      'fetch',
+      planTransfer('fetch', differences, () => undefined),
+      'origin',
+    ),
+  ).toContain("Would fetch 1 file from 'origin':\n\tmodel")
+  expect(
+    describePlan(
+      'push',
+      planTransfer('push', [], () => 0),
+      'origin',
+    ),
+  ).toBe('Everything is up to date.')
 })

@@ -8,7 +8,11 @@ export interface Left extends TransferFailure {
   path: string
 }
 
-export function nameFailures(failed: readonly TransferFailure[], outputs: readonly Output[], cache: Pick<ObjectCache, 'readTree'>): Left[] {
+export function nameFailures(
+  failed: readonly TransferFailure[],
+  outputs: readonly Output[],
+  cache: Pick<ObjectCache, 'readTree'>,
+): Left[] {
   if (failed.length === 0) return []
   const names = nameObjects(outputs, new Set(failed.map((failure) => failure.digest)), cache)
   return failed.map((failure) => ({ ...failure, path: names.get(failure.digest) ?? failure.digest }))

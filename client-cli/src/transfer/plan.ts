@@ -12,9 +12,15 @@ export interface TransferPlan {
 }
 
 /** Pure. Each object once, however many paths hold it. `sizeOf` in bytes; undefined when unknown. */
-export function planTransfer(direction: 'push' | 'fetch', differences: readonly CloudDifference[], sizeOf: (digest: Digest) => number | undefined): TransferPlan {
+export function planTransfer(
+  direction: 'push' | 'fetch',
+  differences: readonly CloudDifference[],
+  sizeOf: (digest: Digest) => number | undefined,
+): TransferPlan {
   const moving = direction === 'push' ? 'new' : 'deleted'
-  const once = (state: CloudDifference['state']) => [...new Map(differences.filter((each) => each.state === state).map((each) => [each.digest, each])).values()]
+  const once = (state: CloudDifference['state']) => [
+    ...new Map(differences.filter((each) => each.state === state).map((each) => [each.digest, each])).values(),
+  ]
   const objects = once(moving)
   const bytes = objects.reduce((sum, object) => sum + (sizeOf(object.digest) ?? 0), 0)
   return { objects, bytes, missing: once('missing') }
@@ -33,6 +39,7 @@ export function describePlan(direction: 'push' | 'fetch', plan: TransferPlan, re
     lines.push(...objects.slice(0, SHOWN).map((object) => `\t${object.path}`))
     if (objects.length > SHOWN) lines.push(`\t… and ${objects.length - SHOWN} more`)
   }
-  if (missing.length > 0) lines.push(`${missing.length} missing on both sides:`, ...missing.slice(0, SHOWN).map((object) => `\t${object.path}`))
+  if (missing.length > 0)
+    lines.push(`${missing.length} missing on both sides:`, ...missing.slice(0, SHOWN).map((object) => `\t${object.path}`))
   return lines.join('\n')
 }
