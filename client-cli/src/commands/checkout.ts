@@ -38,7 +38,7 @@ export const command: Command = {
 }
 
 /** What was never recorded is left as it stands. */
-function wantedOf(targets: readonly Target[]): Wanted[] {
+export function wantedOf(targets: readonly Target[]): Wanted[] {
   return targets.flatMap(({ stage, out, inside }) =>
     (out ? [out] : stage.outs).flatMap((each): Wanted[] => {
       if (!each.cache || each.recorded === undefined) return []

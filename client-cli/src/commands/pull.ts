@@ -4,7 +4,8 @@ import type { Target } from '../pipeline/load.ts'
 import { withRepoLock } from '../repo/repo-lock.ts'
 import { selectOutputs, selectTargets } from './select-outputs.ts'
 import { describeLeft, type Left, summarize } from '../transfer/outcome.ts'
-import type { CheckoutResult, Wanted } from '../workspace/workspace.ts'
+import type { CheckoutResult } from '../workspace/workspace.ts'
+import { wantedOf } from './checkout.ts'
 import { bringOutputs } from './fetch.ts'
 import { type Session, withSession } from './session.ts'
 import { DRY_RUN, failForLeft, inCloudWords, printPlans, selectionOf, TRANSFER_OPTIONS } from './transfer.ts'
@@ -67,18 +68,6 @@ function checkOut(
   const force = options['force'] === true
   const keep = targets.flatMap((target) => target.stage.outs.map((out) => out.path))
   return session.workspace.checkout(wanted, { force, relink: false, removeStale: whole, keep })
-}
-
-/** What was never recorded is left as it stands; what is not pushed is checked out where the cache has it. */
-function wantedOf(targets: readonly Target[]): Wanted[] {
-  return targets.flatMap((target) => {
-    const kind = target.stage.cmd === undefined ? 'data' : 'stage'
-    const outs = target.out ? [target.out] : target.stage.outs
-    return outs.flatMap((out): Wanted[] => {
-      if (!out.cache || out.recorded === undefined) return []
-      return [{ path: out.path, digest: out.recorded.digest, isexec: out.recorded.isexec, inside: target.inside, kind }]
-    })
-  })
 }
 
 function report(context: Context, fetched: number, result: CheckoutResult): void {
