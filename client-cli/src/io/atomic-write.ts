@@ -1,12 +1,14 @@
 import { closeSync, fsyncSync, lstatSync, openSync, realpathSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { isCode } from '@cairn/protocol/error'
+import { explainFull } from './full-disk.ts'
 
 let serial = 0
 
 /**
  * Replaces a file as a whole: a reader sees the old bytes or the new ones, also after a crash. A symlink stays, its target
- * is replaced. `mode` defaults to the replaced file's, else 0666 less the umask. Throws what the file system throws.
+ * is replaced. `mode` defaults to the replaced file's, else 0666 less the umask. Throws what the file system throws,
+ * a full disk as CairnError STORAGE_FULL.
  */
 export function writeFileAtomic(
   file: string,
@@ -27,7 +29,7 @@ export function writeFileAtomic(
     renameSync(draft, target)
   } catch (error) {
     rmSync(draft, { force: true })
-    throw error
+    throw explainFull(error, file)
   }
 }
 

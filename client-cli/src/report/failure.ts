@@ -39,6 +39,8 @@ function isSystemFailure(error: unknown): error is Error {
 }
 
 function ofSystem(error: Error): Failure {
+  if (isCode(error, 'ENOSPC', 'EDQUOT'))
+    return { text: 'ERROR: no space is left on the device\nFree some space and run the command again.', code: 255 }
   return { text: `ERROR: ${error.message}`, code: 255 }
 }
 

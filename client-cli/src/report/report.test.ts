@@ -132,7 +132,7 @@ describe('a failure', () => {
   test('of the machine is no bug, of ours is', () => {
     const full = Object.assign(new Error('ENOSPC: no space left on device, write'), { code: 'ENOSPC' })
     expect(describeFailure(full, { verbose: false })).toEqual({
-      text: 'ERROR: ENOSPC: no space left on device, write',
+      text: 'ERROR: no space is left on the device\nFree some space and run the command again.',
       code: 255,
     })
     expect(describeFailure(new TypeError('x is undefined'), { verbose: false })).toMatchObject({

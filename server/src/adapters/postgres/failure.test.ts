@@ -9,13 +9,17 @@ test('a full disk of the database is no bug of the server, and no client tries a
 })
 
 test('a database that is away or at its limit is worth another try', () => {
-  const gone = [...['57P01', '57P03', '08006', 'ECONNREFUSED', 'ENOENT'].map((code) => withCode(code)), new Error('Connection terminated unexpectedly')]
+  const gone = [
+    ...['57P01', '57P03', '08006', 'ECONNREFUSED', 'ENOENT'].map((code) => withCode(code)),
+    new Error('Connection terminated unexpectedly'),
+  ]
   for (const error of gone) expect(databaseFailure(error)).toMatchObject({ code: 'STORAGE_FAILED', status: 503, cause: error })
   expect(databaseFailure(withCode('53300'))).toMatchObject({ code: 'OVERLOADED', status: 503 })
 })
 
 test('anything else stays what it is', () => {
-  for (const error of [withCode('23505'), new TypeError('x'), new CairnError('NOT_FOUND', 'x'), 'x']) expect(databaseFailure(error)).toBe(error)
+  for (const error of [withCode('23505'), new TypeError('x'), new CairnError('NOT_FOUND', 'x'), 'x'])
+    expect(databaseFailure(error)).toBe(error)
 })
 
 test('every method of a port fails in those words, and answers as before', async () => {

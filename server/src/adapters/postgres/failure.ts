@@ -23,13 +23,15 @@ export function databaseFailure(cause: unknown): unknown {
 
 /** The same object, whose methods fail in those words. */
 export function withDatabaseWords<T extends object>(port: T): T {
-  const worded = (method: (...args: unknown[]) => Promise<unknown>) => async (...args: unknown[]) => {
-    try {
-      return await method(...args)
-    } catch (error) {
-      throw databaseFailure(error)
+  const worded =
+    (method: (...args: unknown[]) => Promise<unknown>) =>
+    async (...args: unknown[]) => {
+      try {
+        return await method(...args)
+      } catch (error) {
+        throw databaseFailure(error)
+      }
     }
-  }
   const methods = Object.entries(port).map(([name, method]) => [name, worded(method)])
   return Object.fromEntries(methods) as T
 }
