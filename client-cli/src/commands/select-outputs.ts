@@ -39,7 +39,10 @@ export function selectTargets(repo: Repo, selection: Selection): Promise<Target[
  */
 export async function selectOutputs(repo: Repo, selection: Selection, options: SelectOptions): Promise<Output[]> {
   const revisions = await revisionsOf(repo, selection)
-  const sources = [{ rev: 'workspace', open: () => workingTree(repo) }, ...revisions.map((rev) => ({ rev, open: () => revisionTree(repo, rev) }))]
+  const sources = [
+    { rev: 'workspace', open: () => workingTree(repo) },
+    ...revisions.map((rev) => ({ rev, open: () => revisionTree(repo, rev) })),
+  ]
   const outputs = new Map<string, Output>()
   let found = false
   let notFound: unknown
@@ -88,8 +91,15 @@ async function revisionsOf(repo: Repo, selection: Selection): Promise<string[]> 
   const { git } = repo
   const { allTags, allBranches, allCommits } = selection
   if (!allTags && !allBranches && !allCommits) return []
-  if (!git) throw new CairnError('FAILED', '--all-tags, --all-branches and --all-commits are only supported for Git repositories', { exit: 1 })
-  const revisions = [...(allBranches ? git.branches() : []), ...(allTags ? git.tags() : []), ...(allCommits ? await commitsOf(git.root) : [])]
+  if (!git)
+    throw new CairnError('FAILED', '--all-tags, --all-branches and --all-commits are only supported for Git repositories', {
+      exit: 1,
+    })
+  const revisions = [
+    ...(allBranches ? git.branches() : []),
+    ...(allTags ? git.tags() : []),
+    ...(allCommits ? await commitsOf(git.root) : []),
+  ]
   return [...new Set(revisions)]
 }
 
