@@ -27,6 +27,8 @@ import { VERSION } from './version.ts'
 
 const OPEN_READS = 128
 const OPEN_WRITES = 128
+/** An upload to a bucket holds up to two parts of 16 MiB: 768 MiB when all of them are slow. More wait for their turn. */
+const OPEN_BUCKET_WRITES = 24
 const FLUSH_MILLISECONDS = 30_000
 const DAMAGE_MILLISECONDS = 30_000
 const JOBS_AT_ONCE = 2
@@ -122,10 +124,11 @@ export async function openParts(config: Config, log: Log, database: Database, gi
 }
 
 async function openBlobs({ s3, home }: Config): Promise<{ store: BlobStore; kind: string }> {
-  const limits = { reads: OPEN_READS, writes: OPEN_WRITES }
-  if (!s3) return { store: withLimit(diskBlobStore(home), limits), kind: `files in ${path.join(home, 'blobs')}` }
+  const reads = OPEN_READS
+  if (!s3) return { store: withLimit(diskBlobStore(home), { reads, writes: OPEN_WRITES }), kind: `files in ${path.join(home, 'blobs')}` }
   const { s3BlobStore } = await import('./adapters/blob-store/s3.ts')
-  return { store: withRetry(withLimit(s3BlobStore(s3), limits)), kind: `bucket ${s3.bucket} at ${s3.endpoint}` }
+  const limited = withLimit(s3BlobStore(s3), { reads, writes: OPEN_BUCKET_WRITES })
+  return { store: withRetry(limited), kind: `bucket ${s3.bucket} at ${s3.endpoint}` }
 }
 
 async function openJobs(

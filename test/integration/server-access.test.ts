@@ -110,7 +110,9 @@ describe('rights', () => {
       const answers = await Promise.all(
         ['other', 'nosuch'].map(async (slug) => {
           const answer = await server.ask(one.method, pathIn(one, slug), { ...one.ask, token })
-          const headers = Object.fromEntries([...answer.headers].filter(([name]) => name !== 'x-request-id' && name !== 'date'))
+          // Whether the connection stays open depends on how much of the body had arrived, not on the project.
+          const chance = new Set(['x-request-id', 'date', 'connection', 'keep-alive'])
+          const headers = Object.fromEntries([...answer.headers].filter(([name]) => !chance.has(name)))
           return JSON.stringify([answer.status, answer.statusText, headers, await answer.text()])
             .replaceAll(slug, 'SLUG')
             .replace(/"content-length":"\d+"/, '')

@@ -54,7 +54,8 @@ function removeAbandoned(dir: string): void {
   for (const name of fs.readdirSync(dir)) {
     const pid = /^init-(\d+)$/.exec(name)?.[1]
     if (pid !== undefined && (Number(pid) === process.pid || !isAlive(Number(pid))))
-      fs.rmSync(path.join(dir, name), { recursive: true, force: true })
+      // What initdb had started may write for a moment after it was killed.
+      fs.rmSync(path.join(dir, name), { recursive: true, force: true, maxRetries: 10, retryDelay: 50 })
   }
 }
 
