@@ -125,7 +125,8 @@ export async function openParts(config: Config, log: Log, database: Database, gi
 
 async function openBlobs({ s3, home }: Config): Promise<{ store: BlobStore; kind: string }> {
   const reads = OPEN_READS
-  if (!s3) return { store: withLimit(diskBlobStore(home), { reads, writes: OPEN_WRITES }), kind: `files in ${path.join(home, 'blobs')}` }
+  if (!s3)
+    return { store: withLimit(diskBlobStore(home), { reads, writes: OPEN_WRITES }), kind: `files in ${path.join(home, 'blobs')}` }
   const { s3BlobStore } = await import('./adapters/blob-store/s3.ts')
   const limited = withLimit(s3BlobStore(s3), { reads, writes: OPEN_BUCKET_WRITES })
   return { store: withRetry(limited), kind: `bucket ${s3.bucket} at ${s3.endpoint}` }
