@@ -1,4 +1,4 @@
-import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { lstatSync, chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { createWorkstation, type Workstation } from '../rig/project.ts'
@@ -344,6 +344,14 @@ describe('a dvc.yaml', () => {
     write('in.txt', 'text\n')
     write('params.yaml', 'lr: 0.10\nother: 1\n')
     write('dvc.yaml', yaml('cp in.txt out.txt'))
+  })
+
+  test('gives outs that a later command can copy with their mode and write to, also when it does not run as root', async () => {
+    await here.cairn('repro')
+    expect(lstatSync(path.join(here.dir, 'out.txt')).mode & 0o200).toBe(0o200)
+    rmSync(path.join(here.dir, 'out.txt'))
+    await here.cairn('checkout')
+    expect(lstatSync(path.join(here.dir, 'out.txt'))).toMatchObject({ nlink: 1 })
   })
 
   test('is reproduced in the words of dvc and recorded in dvc.lock', async () => {

@@ -1,6 +1,7 @@
 import { CairnError } from '@cairn/protocol/error'
 import type { Command, Context } from '../command.ts'
 import { findTargets, type Target } from '../pipeline/find-targets.ts'
+import { linkKindOf } from '../pipeline/stage.ts'
 import { withRepoLock } from '../repo/repo-lock.ts'
 import type { CheckoutResult, Wanted } from '../workspace/workspace.ts'
 import { withSession } from './session.ts'
@@ -43,7 +44,7 @@ export function wantedOf(targets: readonly Target[]): Wanted[] {
     (out ? [out] : stage.outs).flatMap((each): Wanted[] => {
       if (!each.cache || each.recorded === undefined) return []
       const { digest, isexec } = each.recorded
-      return [{ path: each.path, digest, isexec, inside, kind: stage.cmd === undefined ? 'data' : 'stage' }]
+      return [{ path: each.path, digest, isexec, inside, kind: linkKindOf(stage, each) }]
     }),
   )
 }

@@ -6,7 +6,7 @@ import { observe } from '../pipeline/observe.ts'
 import { recordInputs, recordOuts } from '../pipeline/run-stage.ts'
 import { writeStage } from '../pipeline/save-stage.ts'
 import { changesOf } from '../pipeline/staleness.ts'
-import type { Out, Stage } from '../pipeline/stage.ts'
+import { linkKindOf, type Out, type Stage } from '../pipeline/stage.ts'
 import { withRepoLock } from '../repo/repo-lock.ts'
 import { type Session, withSession } from './session.ts'
 
@@ -45,7 +45,7 @@ async function commit(session: Session, stage: Stage, only: Out | undefined, opt
     if (!out.cache) continue
     const legacy = out.recorded !== undefined && isLegacy(out.recorded.digest)
     await session.workspace.save(out.path, {
-      kind: stage.cmd === undefined ? 'data' : 'stage',
+      kind: linkKindOf(stage, out),
       cache: true,
       relink,
       legacy,

@@ -10,7 +10,7 @@ import { contentLike, currentParams, isCached, isLocal } from './observe.ts'
 import { missingParams } from './params.ts'
 import { findRun, runEntryOf, saveRun, withMade } from './run-cache.ts'
 import { stageMd5 } from './stage-md5.ts'
-import type { Dep, Out, ParamsDep, Recorded, Stage } from './stage.ts'
+import { linkKindOf, type Dep, type Out, type ParamsDep, type Recorded, type Stage } from './stage.ts'
 
 /** What the parts of one run share. */
 export interface Running {
@@ -60,12 +60,13 @@ export async function clearOuts(workspace: Workspace, stage: Stage): Promise<voi
   for (const out of stage.outs) {
     if (!stands(workspace, out)) continue
     if (out.persist) await workspace.unprotect(out.path)
-    else await clearOut(workspace, out)
+    else await clearOut(workspace, stage, out)
   }
 }
 
-async function clearOut(workspace: Workspace, out: Out): Promise<void> {
-  if (!(await isSaved(workspace, out))) await workspace.save(out.path, { kind: 'stage', cache: true, relink: false })
+async function clearOut(workspace: Workspace, stage: Stage, out: Out): Promise<void> {
+  if (!(await isSaved(workspace, out)))
+    await workspace.save(out.path, { kind: linkKindOf(stage, out), cache: true, relink: false })
   await workspace.remove(out.path, { force: true })
   // The folder was there, and the command may count on it.
   mkdirSync(path.dirname(path.resolve(workspace.repo.root, out.path)), { recursive: true })
@@ -134,7 +135,7 @@ export async function recordOuts(
   const outs: Out[] = []
   for (const out of stage.outs) {
     if (!stands(workspace, out)) throw new CairnError('STAGE_FAILED', `output '${out.path}' does not exist`)
-    const kind = stage.cmd === undefined ? 'data' : 'stage'
+    const kind = linkKindOf(stage, out)
     const content = await workspace.save(out.path, { kind, cache: out.cache && options.commit, relink: options.relink ?? true })
     if (content.size === 0 && content.nfiles === undefined) report({ type: 'warning', text: `'${out.path}' is empty.` })
     const ignoreFile = out.cache ? addToGitIgnore(workspace.repo, out.path) : undefined
@@ -185,9 +186,8 @@ export async function checkOutStage(workspace: Workspace, stage: Stage): Promise
     if (!out.recorded) continue
     const { digest, isexec } = out.recorded
     if (stands(workspace, out) && !(await isSaved(workspace, out)))
-      await workspace.save(out.path, { kind: 'stage', cache: true, relink: false })
-    // Git compares a file that it keeps by its stat, and people edit it: a copy, not a link into the cache.
-    wanted.push({ path: out.path, digest, kind: out.cache ? 'stage' : 'data', ...(isexec && { isexec }) })
+      await workspace.save(out.path, { kind: linkKindOf(stage, out), cache: true, relink: false })
+    wanted.push({ path: out.path, digest, kind: linkKindOf(stage, out), ...(isexec && { isexec }) })
   }
   const { failed } = await workspace.checkout(wanted, { force: true, relink: false, removeStale: false })
   return failed.length === 0

@@ -80,3 +80,12 @@ export interface Out {
   desc?: string
   extra?: Readonly<Record<string, unknown>>
 }
+
+/**
+ * How an out is linked when nothing is configured. `stage`, by hard link: the outs of 2019 stages, as DVC 0.x did. `data`, by copy:
+ * added data, files that Git keeps, and the outs of dvc.yaml, as DVC 3 does. A command of today may copy an input with its mode
+ * and then write to the copy, which a read-only link forbids.
+ */
+export function linkKindOf(stage: Stage, out: Out): 'stage' | 'data' {
+  return stage.kind === 'legacy' && stage.cmd !== undefined && out.cache ? 'stage' : 'data'
+}

@@ -81,7 +81,7 @@ export interface Wanted {
   legacy?: boolean | undefined
   /** A file or folder inside of the output: only that is checked out. */
   inside?: string | undefined
-  /** `stage`: a command writes it whole, so a hard link is safe by default; `data`: people edit it, so copy. */
+  /** Which links are taken when none are configured. `stage`: a hard link is safe; `data`: a copy. */
   kind: 'stage' | 'data'
 }
 
