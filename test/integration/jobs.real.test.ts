@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import type pg from 'pg'
 import { createBullmqJobs } from '../../server/src/adapters/jobs/bullmq-jobs.ts'
@@ -61,6 +62,31 @@ describe.runIf(REDIS_URL !== undefined)('with a real Redis', () => {
     const cut = createBullmqJobs(pools[0], { ...options('cairn-test-cut'), redisUrl: 'redis://127.0.0.1:1' })
     await endElsewhere(await cut.enqueue('scrub'))
     await cut.close()
+  })
+
+  test('a job that fails before its hand-over is noted is tried again at once, not a minute later', async () => {
+    // Notes arrive late, as on a busy machine.
+    const slow = new Proxy(pools[0], {
+      get: (pool, key) =>
+        key === 'query'
+          ? async (text: string, values: unknown[]) => {
+              if (text.includes('carried_at = now()')) await sleep(300)
+              return pool.query(text, values)
+            }
+          : Reflect.get(pool, key),
+    })
+    const name = `cairn-test-${randomBytes(4).toString('hex')}`
+    const queue = createBullmqJobs(slow, { ...options(name), pollSeconds: 1 })
+    const stop = new AbortController()
+    let runs = 0
+    const failing = { ...handlers, scrub: () => Promise.reject(new Error(`failure ${++runs}`)) }
+    const running = queue.run(failing, { concurrency: 1, signal: stop.signal })
+    const id = await queue.enqueue('scrub', { maxAttempts: 2 })
+    await expect.poll(async () => (await queue.find(id))?.state, { timeout: 10_000 }).toBe('failed')
+    expect(runs).toBe(2)
+    stop.abort()
+    await running
+    await queue.close()
   })
 
   test('a job that Redis had and lost is handed over again a minute after it was due', async () => {

@@ -64,7 +64,7 @@ async function runCarried(
   options: Settled,
 ): Promise<void> {
   // Fetched while stopping: without this the relay would wait a minute for it.
-  if (options.signal.aborted) return table.markUncarried(id)
+  if (options.signal.aborted) return table.markUncarried([id])
   const claim = await table.claimOne(id, options.leaseSeconds)
   if (claim) await runJob(table, claim, handlers[claim.job.type], options)
 }
@@ -94,6 +94,9 @@ async function carryJobs(
   log: (line: string) => void,
 ): Promise<void> {
   if (jobs.length === 0) return
+  const ids = jobs.map((job) => job.id)
+  // Before Redis has them: a job may run, fail and wait for its next turn before this line would be reached again.
+  await table.markCarried(ids)
   const adding = queue.addBulk(
     jobs.map(({ id, type, runAt }) => ({
       name: type,
@@ -113,5 +116,5 @@ async function carryJobs(
     pause(CARRY_PATIENCE_MS, late.signal),
   ])
   late.abort()
-  if (carried === true) await table.markCarried(jobs.map((job) => job.id))
+  if (carried !== true) await table.markUncarried(ids)
 }

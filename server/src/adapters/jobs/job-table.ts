@@ -135,8 +135,8 @@ export function createJobTable(pool: pg.Pool) {
       await pool.query(`update job set carried_at = now() where id = any ($1::bigint[]) and state = 'queued'`, [ids])
     },
 
-    markUncarried: async (id: string): Promise<void> => {
-      await pool.query('update job set carried_at = null where id = $1', [id])
+    markUncarried: async (ids: readonly string[]): Promise<void> => {
+      await pool.query('update job set carried_at = null where id = any ($1::bigint[])', [ids])
     },
 
     /** The record of what ended is kept for thirty days. */
