@@ -11,7 +11,7 @@ import type { Remote } from '../../client-cli/src/remote/remote.ts'
 import { startFaultProxy, type FaultProxy } from '../rig/fault-proxy.ts'
 import { randomBlock, seeded } from '../rig/images.ts'
 import { CAIRN, createWorkstation, folderDigest, type Workstation } from '../rig/project.ts'
-import { type ServerProcess, startServerProcess, startTestServer, type TestServer } from '../rig/server.ts'
+import { digestOf, type ServerProcess, startServerProcess, startTestServer, type TestServer } from '../rig/server.ts'
 import { createStockedCache, quietly, type StockedCache } from '../rig/stocked-cache.ts'
 
 /** 6 MB in 60 files, and one of 8 MB. */
@@ -324,6 +324,16 @@ describe('what is wrong is said in one line', () => {
     const { code, stderr } = await push(token)
     expect(code).toBe(1)
     expect(stderr).toContain('revoked')
+  })
+
+  test('with a forged token', async () => {
+    const [head, body] = (await server.token(['admin'])).split('.')
+    const forged = `${head}.${body}.${'A'.repeat(43)}`
+    const { code, stderr } = await push(forged)
+    expect(code).toBe(1)
+    expect(stderr).toMatch(/^ERROR: failed to push data to the cloud - .*token.*\n.*CAIRN_TOKEN.*\n$/)
+    expect(stderr).not.toContain(forged)
+    expect((await server.ask('HEAD', `/api/v1/projects/demo/objects/${digestOf('hello')}`)).status).toBe(404)
   })
 
   test('with a token that may only read', async () => {
