@@ -112,6 +112,11 @@ stages:
     expect(removeFromLockFile(once, '1: x')).toBe(LOCK)
   })
 
+  test('an entry whose name begins with a dash is not taken for a part of the one before', () => {
+    const text = `${LOCK}  -x:\n    cmd: a\n`
+    expect(updateLockFile(text, { ...prep(), lockedCmd: 'new' })).toMatch(/cmd: new[^]*\n {2}-x:\n {4}cmd: a\n$/)
+  })
+
   test('removing the last one leaves no file', () => {
     expect(removeFromLockFile(LOCK, 'prep')).toBeUndefined()
     expect(removeFromLockFile(LOCK, 'other')).toBe(LOCK)

@@ -208,7 +208,7 @@ const readYamlIsEmpty = (text: string): boolean => text.trim() === ''
 
 const splitLines = (text: string): string[] => (text.endsWith('\n') ? text : `${text}\n`).split(/(?<=\n)/)
 
-const ENTRY_HEAD = /^ {2}[^\s#-]/
+const ENTRY_HEAD = /^ {2}(?:[^ \n#-]|-[^ \n])/
 
 function stagesSection(lines: readonly string[]): { start: number; end: number } {
   const start = lines.indexOf('stages:\n') + 1

@@ -41,6 +41,19 @@ stages:
   expect(comparable(readBlockYaml(added))).toEqual(comparable(readAnyYaml(added, 'x')))
 })
 
+test('white space that is no blank belongs to the text: a file may be called so', () => {
+  const text = 'a: x\u00a0\n\u3000b\u3000: \u00a0\nc:\n- \u2003\n- \u00a0d: e\u3000\n'
+  const node = readBlockYaml(text)
+  expect(node && valueOf(node)).toEqual(
+    new Map<string, unknown>([
+      ['a', 'x\u00a0'],
+      ['\u3000b\u3000', '\u00a0'],
+      ['c', ['\u2003', new Map([['\u00a0d', 'e\u3000']])]],
+    ]),
+  )
+  expect(comparable(node)).toEqual(comparable(readAnyYaml(text, 'x')))
+})
+
 test.each([
   'a: b # c\n',
   'a: [1]\n',
@@ -93,6 +106,8 @@ const token = fc.constantFrom(
   '? ',
   ',',
   'ü',
+  '\u00a0',
+  '\u3000',
   '\\',
 )
 const line = fc

@@ -33,16 +33,16 @@ interface Cursor {
 /** Thrown, never seen outside: the text is more than this reader knows. */
 const BEYOND = new Error('beyond the block style')
 
-/** Lines with content. undefined when there is something that changes how lines are read. */
+/** Lines with content; only blanks are trimmed, other white space is text to YAML. undefined when there is something that changes how lines are read. */
 function cut(text: string): Line[] | undefined {
   if (/[\t\r\0\u0085\u2028\u2029\ufeff]|^(?:---|\.\.\.|%)/m.test(text)) return undefined
   const lines: Line[] = []
   let number = 0
   for (const raw of text.split('\n')) {
     number++
-    const body = raw.trimStart()
+    const body = raw.replace(/^ +/, '')
     if (body === '' || body.startsWith('#')) continue
-    lines.push({ number, indent: raw.length - body.length, text: body.trimEnd() })
+    lines.push({ number, indent: raw.length - body.length, text: body.replace(/ +$/, '') })
   }
   return lines
 }
@@ -67,7 +67,7 @@ function parseSequence(cursor: Cursor, indent: number): YamlNode {
 
 /** What follows a dash: a scalar, or a block whose first line shares the dash's. */
 function parseElement(cursor: Cursor, line: Line): YamlNode {
-  const rest = line.text.slice(1).trimStart()
+  const rest = line.text.slice(1).replace(/^ +/, '')
   const column = line.indent + line.text.length - rest.length
   if (rest === '') {
     cursor.at++
@@ -126,11 +126,11 @@ function refuseDeeper(cursor: Cursor, indent: number): void {
   if (next && next.indent > indent) throw BEYOND
 }
 
-const ENTRY = /^((?:'(?:[^']|'')*'|[^\s'"#,[\]{}&*!|>%@`?:-](?:[^:#]|:(?! |$)|(?<! )#)*)):(?: +(.*))?$/
+const ENTRY = /^((?:'(?:[^']|'')*'|[^ '"#,[\]{}&*!|>%@`?:-](?:[^:#]|:(?! |$)|(?<! )#)*)):(?: +(.*))?$/
 
 function splitEntry(text: string): { key: string; value: string } | undefined {
   const match = ENTRY.exec(text)
-  return match?.[1] === undefined ? undefined : { key: match[1].trimEnd(), value: match[2] ?? '' }
+  return match?.[1] === undefined ? undefined : { key: match[1].replace(/ +$/, ''), value: match[2] ?? '' }
 }
 
 function parseValue(text: string, line: number, column: number): YamlNode {
@@ -141,7 +141,7 @@ function parseValue(text: string, line: number, column: number): YamlNode {
 
 const SINGLE = /^'((?:[^']|'')*)'$/
 const DOUBLE = /^"([^"\\]*)"$/
-const PLAIN = /^(?:[^\s'"#,[\]{}&*!|>%@`?:-]|[-?:](?=[^\s]))(?:[^:#]|:(?! |$)|(?<! )#)*$/
+const PLAIN = /^(?:[^ '"#,[\]{}&*!|>%@`?:-]|[-?:](?=[^ ]))(?:[^:#]|:(?! |$)|(?<! )#)*$/
 
 function parseScalar(text: string, line: number, column: number): ScalarNode {
   const quoted = SINGLE.exec(text)?.[1]?.replaceAll("''", "'") ?? DOUBLE.exec(text)?.[1]
