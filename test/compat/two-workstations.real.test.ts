@@ -25,9 +25,11 @@ const backends: Backend[] = [
   { name: 'Postgres, S3 and Redis', env: freshBackends },
 ]
 
-describe.each(backends)('two workstations and one server on $name', ({ env }) => {
+describe.each(backends)('two workstations and one server on $name', ({ name, env }) => {
   const home = mkdtempSync(path.join(os.tmpdir(), 'cairn-compat-'))
   const stations: Workstation[] = []
+  /** What moving took, for whoever reads the run. */
+  const figures: string[] = []
   let server: Awaited<ReturnType<typeof startFreshServer>>
   let proxy: CountingProxy
 
@@ -39,6 +41,7 @@ describe.each(backends)('two workstations and one server on $name', ({ env }) =>
     await proxy.close()
     await server.stop()
     for (const station of stations) station.remove()
+    process.stdout.write(`On ${name}:\n${figures.map((line) => `  ${line}\n`).join('')}`)
     rmSync(home, { recursive: true, force: true })
   })
 
@@ -48,6 +51,14 @@ describe.each(backends)('two workstations and one server on $name', ({ env }) =>
   async function must(client: Client, station: Workstation, ...args: string[]) {
     const done = await use(client, station, ...args)
     expect(done, `${client} ${args.join(' ')}\n${done.stdout}\n${done.stderr}`).toHaveProperty('code', 0)
+    return done
+  }
+
+  async function measured(what: string, client: Client, station: Workstation, ...args: string[]) {
+    proxy.reset()
+    const done = await must(client, station, ...args)
+    const moved = `${proxy.requests.length} requests, ${megabytes(proxy.sent)} up, ${megabytes(proxy.received)} down`
+    figures.push(`${what}: ${client} ${args[0]} ${(done.milliseconds / 1000).toFixed(2)} s, ${moved}`)
     return done
   }
 
@@ -108,9 +119,9 @@ describe.each(backends)('two workstations and one server on $name', ({ env }) =>
     const station = await startRepository(pusher, `small-${pusher}`, auth)
     writeSmallFiles(path.join(station.dir, 'data'), { count: 10_000, seed: 3 })
     await must(pusher, station, 'add', 'data')
-    expect((await must(pusher, station, 'push')).stdout).toMatch(/10001 files pushed/)
+    expect((await measured('10,000 files', pusher, station, 'push')).stdout).toMatch(/10001 files pushed/)
     const clone = await cloneOf(station, puller, auth)
-    await must(puller, clone, 'pull', '-j', '16')
+    await measured('10,000 files', puller, clone, 'pull', '-j', '16')
     expect(folderDigest(path.join(clone.dir, 'data'))).toBe(folderDigest(path.join(station.dir, 'data')))
     expect((await must(puller, clone, 'status')).stdout).toMatch(/up to date/)
   })
@@ -120,14 +131,12 @@ describe.each(backends)('two workstations and one server on $name', ({ env }) =>
     writeSmallFiles(path.join(station.dir, 'data'), { count: 2000, seed: 4 })
     await must('cairn', station, 'add', 'data')
     await must('cairn', station, 'push')
-    proxy.reset()
-    expect((await must('cairn', station, 'push')).stdout).toMatch(/Everything is up to date/)
+    expect((await measured('2,000 files again', 'cairn', station, 'push')).stdout).toMatch(/Everything is up to date/)
     expect(proxy.requests.length).toBeLessThanOrEqual(3)
     expect(proxy.sent).toBeLessThan(1000)
     const clone = await cloneOf(station, 'dvc', 'custom')
     await must('dvc', clone, 'pull', '-j', '16')
-    proxy.reset()
-    await must('dvc', clone, 'push')
+    await measured('2,000 files again', 'dvc', clone, 'push')
     expect(proxy.requests.filter((request) => request.startsWith('POST') || request.startsWith('PUT'))).toEqual([])
   })
 
@@ -137,9 +146,9 @@ describe.each(backends)('two workstations and one server on $name', ({ env }) =>
     writeBig(path.join(station.dir, 'data/big.bin'))
     writeFileSync(path.join(station.dir, 'data/empty'), '')
     await must(pusher, station, 'add', 'data')
-    await must(pusher, station, 'push')
+    await measured('1 GiB', pusher, station, 'push')
     const clone = await cloneOf(station, puller, auth)
-    await must(puller, clone, 'pull')
+    await measured('1 GiB', puller, clone, 'pull')
     const same = await run('cmp', [path.join(station.dir, 'data/big.bin'), path.join(clone.dir, 'data/big.bin')], {
       cwd: clone.dir,
     })
@@ -147,6 +156,8 @@ describe.each(backends)('two workstations and one server on $name', ({ env }) =>
     while (stations.length) stations.pop()?.remove()
   })
 })
+
+const megabytes = (bytes: number) => `${(bytes / 1e6).toFixed(1)} MB`
 
 function writeBig(file: string): void {
   const out = openSync(file, 'w')
