@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto'
 import path from 'node:path'
 import type pg from 'pg'
 import { diskBlobStore } from './adapters/blob-store/disk.ts'
@@ -11,7 +12,7 @@ import { createCatalog } from './adapters/postgres/catalog.ts'
 import { findMigrations, migrate } from './adapters/postgres/migrate.ts'
 import { openPool } from './adapters/postgres/pool.ts'
 import type { Config } from './config.ts'
-import type { BlobStore, JobQueue } from './domain/ports.ts'
+import type { BlobStore, Catalog, JobQueue } from './domain/ports.ts'
 import { createPrincipals, type TokenCodec } from './domain/principal.ts'
 import { rememberProjects } from './domain/projects.ts'
 import type { Stores } from './domain/stores.ts'
@@ -98,7 +99,7 @@ export async function openParts(config: Config, log: Log, database: Database, gi
     const clock = { now: () => new Date() }
     const catalog = rememberProjects(createCatalog(pool, { poolConfig: database.poolConfig }), clock)
     const blobs = given.blobs ? { store: given.blobs, kind: 'given' } : await openBlobs(config)
-    const jobs = await openJobs(config, pool, database, log)
+    const jobs = await openJobs(config, { pool, poolConfig: database.poolConfig, catalog, log })
     const metrics = createMetrics()
     const measured = withMetrics(blobs.store, (call) => metrics.blobCall(call))
     const stores: Stores = { catalog, blobs: measured, clock, notice: createNotice(log, metrics) }
@@ -134,14 +135,17 @@ async function openBlobs({ s3, home }: Config): Promise<{ store: BlobStore; kind
 
 async function openJobs(
   { redisUrl }: Config,
-  pool: pg.Pool,
-  database: Database,
-  log: Log,
+  { pool, poolConfig, catalog, log }: { pool: pg.Pool; poolConfig: pg.PoolConfig; catalog: Catalog; log: Log },
 ): Promise<{ queue: JobQueue; kind: string }> {
-  const options = { poolConfig: database.poolConfig, log: (line: string) => log.warn(line) }
+  const options = { poolConfig, log: (line: string) => log.warn(line) }
   if (!redisUrl) return { queue: createPostgresJobs(pool, options), kind: 'a table in the database' }
   const { createBullmqJobs } = await import('./adapters/jobs/bullmq-jobs.ts')
-  return { queue: createBullmqJobs(pool, { ...options, redisUrl }), kind: 'BullMQ at REDIS_URL' }
+  // Two deployments may share one Redis; neither may take the other's jobs. What a database and its replicas share names the queue.
+  const name = `cairn-${createHash('sha256')
+    .update(await catalog.signingKey())
+    .digest('hex')
+    .slice(0, 16)}`
+  return { queue: createBullmqJobs(pool, { ...options, redisUrl, name }), kind: 'BullMQ at REDIS_URL' }
 }
 
 function createNotice(log: Log, metrics: Metrics): Stores['notice'] {

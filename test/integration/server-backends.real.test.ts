@@ -68,3 +68,16 @@ test('a job asked for at a server that runs none is run by the other', async () 
   await expect.poll(async () => (await read()).state, { timeout: 25_000 }).toBe('done')
   expect((await read()).progress).toMatchObject({ damaged: 0 })
 })
+
+test("two deployments that share one Redis do not take each other's jobs", async () => {
+  const stranger = await startServerProcess({ env: await freshBackends() })
+  try {
+    for (let round = 0; round < 4; round++) {
+      const { id } = (await (await stranger.ask('POST', '/api/v1/jobs', { json: { type: 'scrub' } })).json()) as Job
+      const state = async () => ((await (await stranger.ask('GET', `/api/v1/jobs/${id}`)).json()) as Job).state
+      await expect.poll(state, { timeout: 5_000 }).toBe('done')
+    }
+  } finally {
+    await stranger.remove()
+  }
+})
