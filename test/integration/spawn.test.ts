@@ -57,7 +57,7 @@ test('an abort reaches what the shell started, with the signal that came', async
   controller.abort(new CairnError('CANCELLED', 'x', { data: { signal: 'SIGTERM' } }))
   await ended
   await fileAppears('got')
-  expect(readFileSync(path.join(dir, 'got'), 'utf8')).toBe('term\n')
+  await expect.poll(() => readFileSync(path.join(dir, 'got'), 'utf8')).toBe('term\n')
 })
 
 test('a command that ignores the abort is killed after 5 s', async () => {
