@@ -1,5 +1,10 @@
 import createMatcher, { type Ignore as Matcher } from 'ignore'
-import type { Ignore } from './ignore.ts'
+
+/** `.dvcignore`: which paths DVC does not see. */
+export interface Ignore {
+  /** Root-relative path with `/`. A path below an ignored folder is ignored. Built in: `.git`, `.hg`, `.dvc`. */
+  ignores(path: string, isDirectory: boolean): boolean
+}
 
 export interface IgnoreSource {
   /** `.dvcignore`, `.gitignore`: may stand in any folder. */

@@ -1,13 +1,9 @@
 import { readFileSync } from 'node:fs'
 import path from 'node:path'
 import { isCode } from '@cairn/protocol/error'
-import { createIgnoreRules } from './ignore-rules.ts'
+import { createIgnoreRules, type Ignore } from './ignore-rules.ts'
 
-/** `.dvcignore`: which paths DVC does not see. */
-export interface Ignore {
-  /** Root-relative path with `/`. A path below an ignored folder is ignored. Built in: `.git`, `.hg`, `.dvc`. */
-  ignores(path: string, isDirectory: boolean): boolean
-}
+export type { Ignore } from './ignore-rules.ts'
 
 /** The `.dvcignore` files below a root, each read when it is first needed. */
 export function loadIgnore(root: string): Ignore {

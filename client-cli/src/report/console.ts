@@ -1,12 +1,6 @@
 import type { Event, Report } from './event.ts'
 import { createProgress } from './progress.ts'
-
-/** The part of a stream that a console needs. */
-export interface Output {
-  write(text: string): unknown
-  isTTY?: boolean
-  columns?: number
-}
+import type { Output } from './output.ts'
 
 export interface Console {
   report: Report

@@ -1,5 +1,5 @@
 import type { Event } from './event.ts'
-import type { Output } from './console.ts'
+import type { Output } from './output.ts'
 
 type Step = Extract<Event, { type: 'progress' }>
 

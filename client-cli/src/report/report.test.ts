@@ -1,6 +1,7 @@
 import { CairnError } from '@cairn/protocol/error'
 import { describe, expect, test } from 'vitest'
-import { createConsole, type Output } from './console.ts'
+import { createConsole } from './console.ts'
+import type { Output } from './output.ts'
 import { describeFailure } from './failure.ts'
 import { formatJson } from './json.ts'
 
