@@ -1,5 +1,6 @@
 import { CairnError } from '@cairn/protocol/error'
-import { display, type MapNode, plainValue, type YamlNode } from './yaml-read.ts'
+import type { MapNode, YamlNode } from './yaml-node.ts'
+import { display, plainValue } from './yaml-read.ts'
 
 /** One key of a mapping with the words that lead to it: `outs -> 0 -> md5`. */
 export interface Field {

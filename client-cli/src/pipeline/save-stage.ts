@@ -1,8 +1,6 @@
-import { readFileSync, rmSync } from 'node:fs'
 import path from 'node:path'
-import { isCode } from '@cairn/protocol/error'
-import { writeFileAtomic } from '../io/atomic-write.ts'
 import type { Repo } from '../repo/repo.ts'
+import { editFile } from './edit-file.ts'
 import { updateLockFile } from './lock-file.ts'
 import { editMetricList, parsePipeline, updatePipelineFile } from './pipeline-file.ts'
 import { serializeStageFile } from './stage-file.ts'
@@ -15,12 +13,12 @@ import type { MetricSpec, Stage } from './stage.ts'
  * Returns the root-relative paths of the files that changed.
  */
 export function writeStage(repo: Repo, stage: Stage): string[] {
-  if (stage.kind !== 'pipeline') return writeChanged(repo, stage.file, (previous) => serializeStageFile(stage, previous))
-  const definition = writeChanged(repo, stage.file, (previous) => updatePipelineFile(previous, stage))
+  if (stage.kind !== 'pipeline') return editFile(repo, stage.file, (previous) => serializeStageFile(stage, previous))
+  const definition = editFile(repo, stage.file, (previous) => updatePipelineFile(previous, stage))
   if (stage.lockedCmd === undefined) return definition
   return [
     ...definition,
-    ...writeChanged(repo, path.posix.join(folderOf(stage.file), 'dvc.lock'), (previous) => updateLockFile(previous, stage)),
+    ...editFile(repo, path.posix.join(folderOf(stage.file), 'dvc.lock'), (previous) => updateLockFile(previous, stage)),
   ]
 }
 
@@ -35,28 +33,9 @@ export function editTopMetrics(
   edit: (current: MetricSpec | undefined, stage: Stage) => MetricSpec | undefined,
 ): string[] {
   const file = path.posix.join(folderOf(stage.file), 'dvc.yaml')
-  return writeChanged(repo, file, (previous) => {
+  return editFile(repo, file, (previous) => {
     const listed = previous === undefined ? [] : parsePipeline(previous, file, undefined, () => undefined).metrics
     const wanted = edit(listed.includes(metric) ? {} : undefined, stage)
     return editMetricList(previous, file, metric, wanted !== undefined)
   })
-}
-
-function writeChanged(repo: Repo, file: string, edit: (previous: string | undefined) => string | undefined): string[] {
-  const location = path.join(repo.root, file)
-  const previous = readIfThere(location)
-  const text = edit(previous)
-  if (text === previous) return []
-  if (text === undefined) rmSync(location)
-  else writeFileAtomic(location, text)
-  return [file]
-}
-
-function readIfThere(location: string): string | undefined {
-  try {
-    return readFileSync(location, 'utf8')
-  } catch (error) {
-    if (isCode(error, 'ENOENT')) return undefined
-    throw error
-  }
 }

@@ -1,7 +1,8 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { readBlockYaml } from './yaml-block.ts'
-import { readAnyYaml, type YamlNode, valueOf } from './yaml-read.ts'
+import type { YamlNode } from './yaml-node.ts'
+import { readAnyYaml, valueOf } from './yaml-read.ts'
 
 /** Without the places of nulls: there is nothing to point at. */
 function comparable(node: YamlNode | undefined): unknown {

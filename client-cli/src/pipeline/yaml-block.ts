@@ -1,5 +1,5 @@
 import { resolvePlain } from './yaml-scalar.ts'
-import type { MapEntry, ScalarNode, YamlNode } from './yaml-read.ts'
+import type { MapEntry, ScalarNode, YamlNode } from './yaml-node.ts'
 
 /**
  * Reads the plain block style that dvc writes, many times faster than a whole YAML parser: mappings, sequences and scalars of

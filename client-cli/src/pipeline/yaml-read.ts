@@ -13,38 +13,9 @@ import {
 } from 'yaml'
 import type { Scalar } from './python-value.ts'
 import { readBlockYaml } from './yaml-block.ts'
+import type { MapEntry, Place, ScalarNode, YamlNode } from './yaml-node.ts'
 import { resolvePlain } from './yaml-scalar.ts'
 import type { YamlValue } from './yaml-text.ts'
-
-/** A parsed node that knows its place, so that an error can name it. Lines and columns count from 1. */
-export type YamlNode = ScalarNode | SeqNode | MapNode
-
-interface Place {
-  line: number
-  column: number
-}
-export interface ScalarNode extends Place {
-  kind: 'scalar'
-  value: Scalar
-  /** Quoted or a block: a text whatever it looks like. */
-  source: string
-}
-export interface SeqNode extends Place {
-  kind: 'seq'
-  nodes: readonly YamlNode[]
-}
-export interface MapNode extends Place {
-  kind: 'map'
-  entries: readonly MapEntry[]
-}
-export interface MapEntry {
-  key: Scalar
-  /** The key as text: `1` for the number 1. */
-  name: string
-  keyLine: number
-  keyColumn: number
-  node: YamlNode
-}
 
 /** Nodes reached through aliases: ten lines can name a billion nodes that way. */
 const MAX_ALIASED = 100_000
