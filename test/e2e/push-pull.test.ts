@@ -55,6 +55,20 @@ afterEach(() => {
 })
 const cached = (station: Workstation, text: string) => path.join(station.dir, '.dvc/cache', objectPath(digestOf(text)))
 
+test('a push without a remote, or to one that nobody configured, fails with 1 as dvc does', async () => {
+  await first.cairn('remote', 'remove', 'origin')
+  write('a', 'text')
+  await first.cairn('add', 'a')
+  for (const [args, words] of [
+    [[], 'config file error: no remote specified in'],
+    [['-r', 'nope'], "config file error: remote 'nope' doesn't exist"],
+  ] as const) {
+    const done = await first.tryCairn('push', ...args)
+    expect(done.code).toBe(1)
+    expect(done.stderr).toContain(`ERROR: failed to push data to the cloud - ${words}`)
+  }
+})
+
 describe('two people with a Cairn server', () => {
   test('share a folder of a thousand files with a handful of requests', async () => {
     writeSmallFiles(inFirst('data'), { count: 1000, seed: 7 })

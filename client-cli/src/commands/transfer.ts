@@ -116,12 +116,18 @@ export function failForLeft(context: Context, left: readonly Left[], verb: 'uplo
   )
 }
 
+const OWN_WORDS: ReadonlySet<string> = new Set(['CONFIG', 'USAGE', 'NOT_A_REPOSITORY', 'CANCELLED'])
+
+/** dvc takes a remote that is not there for a failure of the command, with exit code 1, unlike other mistakes in its configuration. */
+const lacksRemote = (error: CairnError): boolean =>
+  error.code === 'CONFIG' && /^config file error: (no remote specified|remote '.*' doesn't exist)/.test(error.message)
+
 /** Puts dvc's prefix before whatever fails in moving. Its exit code is 1, except for what is wrong before anything moves. */
 export async function inCloudWords<T>(what: string, work: () => Promise<T>): Promise<T> {
   try {
     return await work()
   } catch (error) {
-    if (!(error instanceof CairnError) || ['CONFIG', 'USAGE', 'NOT_A_REPOSITORY', 'CANCELLED'].includes(error.code)) throw error
+    if (!(error instanceof CairnError) || (OWN_WORDS.has(error.code) && !lacksRemote(error))) throw error
     const { code, message, hint, data } = error
     throw new CairnError(code, `failed to ${what} - ${message}`, {
       exit: 1,
