@@ -1,6 +1,6 @@
 import { compareCodePoints } from '@cairn/protocol/tree'
 import { type Field, type FieldReader, readFields, rootField } from './field-reader.ts'
-import { recordedEntries, restOf, takeRecorded } from './stage-entry.ts'
+import { CONTENT_KEYS, recordedEntries, restOf, takeRecorded } from './stage-entry.ts'
 import type { Dep, Out, Recorded, Stage } from './stage.ts'
 import { readYaml } from './yaml-read.ts'
 import { writeEntries, writeYaml, type YamlValue } from './yaml-text.ts'
@@ -24,20 +24,7 @@ export interface LockedEntry {
   extra?: Readonly<Record<string, unknown>>
 }
 
-const ENTRY_KEYS = new Set([
-  'path',
-  'md5',
-  'etag',
-  'checksum',
-  'size',
-  'nfiles',
-  'isexec',
-  'version_id',
-  'cloud',
-  'hash',
-  'files',
-  'dataset',
-])
+const ENTRY_KEYS = new Set([...CONTENT_KEYS, 'dataset'])
 
 /**
  * Parses dvc.lock, today's and that of 1.x (without `schema`, stages at the top).

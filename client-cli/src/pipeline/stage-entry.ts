@@ -5,6 +5,12 @@ import { type Field, type FieldReader, isNull } from './field-reader.ts'
 import type { Recorded } from './stage.ts'
 import type { YamlValue } from './yaml-text.ts'
 
+/** The keys that say where an entry is and what it held, in every file that has entries. */
+export const CONTENT_KEYS: readonly string[] = [
+  ...['path', 'md5', 'etag', 'checksum', 'size', 'nfiles', 'isexec'],
+  ...['version_id', 'cloud', 'hash', 'files'],
+]
+
 /** Fields of an entry that nobody has read, by name. */
 export type Rest = Map<string, Field>
 

@@ -2,7 +2,7 @@ import { type Field, type FieldReader, isNull, readFields, rootField } from './f
 import { editYaml } from './yaml-edit.ts'
 import { dumpStage, isLegacyDocument } from './stage-document.ts'
 import { METRIC_TYPES } from './metric-value.ts'
-import { restOf, takeRecorded } from './stage-entry.ts'
+import { CONTENT_KEYS, restOf, takeRecorded } from './stage-entry.ts'
 import { folderOf, isUrl, locate, locateDep, locateOut } from './stage-path.ts'
 import type { Dep, MetricSpec, Out, Stage } from './stage.ts'
 import { display, plainValue, readYaml } from './yaml-read.ts'
@@ -10,42 +10,10 @@ import { writeYaml } from './yaml-text.ts'
 import { CairnError } from '@cairn/protocol/error'
 
 const STAGE_KEYS = new Set(['cmd', 'md5', 'wdir', 'deps', 'outs', 'frozen', 'locked', 'desc', 'meta', 'always_changed'])
-const DEP_KEYS = new Set([
-  'md5',
-  'etag',
-  'checksum',
-  'size',
-  'nfiles',
-  'isexec',
-  'version_id',
-  'cloud',
-  'hash',
-  'path',
-  'fs_config',
-  'files',
-  'repo',
-  'db',
-  'params',
-])
+const DEP_KEYS = new Set([...CONTENT_KEYS, 'fs_config', 'repo', 'db', 'params'])
 const OUT_KEYS = new Set([
-  ...[
-    'md5',
-    'etag',
-    'checksum',
-    'size',
-    'nfiles',
-    'isexec',
-    'version_id',
-    'cloud',
-    'hash',
-    'path',
-    'fs_config',
-    'files',
-    'desc',
-    'type',
-    'labels',
-  ],
-  ...['meta', 'cache', 'persist', 'remote', 'push', 'metric', 'plot', 'tags'],
+  ...CONTENT_KEYS,
+  ...['fs_config', 'desc', 'type', 'labels', 'meta', 'cache', 'persist', 'remote', 'push', 'metric', 'plot', 'tags'],
 ])
 /** They stay in a file when its stage is made anew, by `add` or `run`. */
 const WRITTEN_BY_PEOPLE = new Set(['desc', 'meta', 'type', 'labels', 'remote', 'push', 'fs_config', 'tags'])
