@@ -1,5 +1,6 @@
 import fs from 'node:fs'
 import path from 'node:path'
+import { setTimeout } from 'node:timers/promises'
 import { CairnError, isCode } from '@cairn/protocol/error'
 import { isAlive } from './owner.ts'
 import { ownerOf, type RunAs } from './run-mode.ts'
@@ -29,7 +30,7 @@ export async function makeCluster(
   options: { durable: boolean; signal?: AbortSignal | undefined },
 ): Promise<void> {
   const dir = path.dirname(data)
-  removeAbandoned(dir)
+  await removeAbandoned(dir)
   const tmp = path.join(dir, `init-${process.pid}`)
   fs.mkdirSync(tmp, { mode: 0o700 })
   const owner = ownerOf(as.mode)
@@ -50,12 +51,24 @@ export async function makeCluster(
   if (options.durable) syncFolder(dir)
 }
 
-function removeAbandoned(dir: string): void {
+async function removeAbandoned(dir: string): Promise<void> {
   for (const name of fs.readdirSync(dir)) {
     const pid = /^init-(\d+)$/.exec(name)?.[1]
-    if (pid !== undefined && (Number(pid) === process.pid || !isAlive(Number(pid))))
-      // What initdb had started may write for a moment after it was killed.
-      fs.rmSync(path.join(dir, name), { recursive: true, force: true, maxRetries: 10, retryDelay: 50 })
+    if (pid !== undefined && (Number(pid) === process.pid || !isAlive(Number(pid)))) await removeFolder(path.join(dir, name))
+  }
+}
+
+/**
+ * An initdb that outlived its server still writes here, and removes its own files once it fails: a removal that meets
+ * either can end early, without an error, so only the folder's absence counts.
+ */
+async function removeFolder(folder: string): Promise<void> {
+  const deadline = Date.now() + 10_000
+  for (;;) {
+    fs.rmSync(folder, { recursive: true, force: true, maxRetries: 3, retryDelay: 50 })
+    if (!fs.existsSync(folder)) return
+    if (Date.now() > deadline) throw new CairnError('CONFIG', `${folder}: a file of an earlier start cannot be removed`)
+    await setTimeout(50)
   }
 }
 
