@@ -37,6 +37,8 @@ export const remoteInfo = z.object({
     /** How many bodies one client should have in flight. */
     parallel: z.number().int(),
   }),
+  /** Names from CAPABILITIES in limits.ts, and others that a client ignores. */
+  capabilities: z.array(z.string()),
 })
 export type RemoteInfo = z.infer<typeof remoteInfo>
 

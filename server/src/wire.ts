@@ -182,6 +182,7 @@ export async function serve(parts: Parts): Promise<Serving> {
     metrics,
     log,
     version: VERSION,
+    capabilities: [],
     stopping: () => stopping,
   })
   const listening = await listen(app, config)

@@ -3,7 +3,7 @@ import { gzip } from 'node:zlib'
 import type { CommitAnswer, ObjectAnswer, PackAnswer, RemoteInfo, TreeAnswer } from '@cairn/protocol/api'
 import { type Digest, packDigests, parseDigest, unpackDigests } from '@cairn/protocol/digest'
 import { CairnError } from '@cairn/protocol/error'
-import { DIGESTS_TYPE, PACK_TYPE, SESSION_HEADER } from '@cairn/protocol/limits'
+import { type Capability, DIGESTS_TYPE, PACK_TYPE, SESSION_HEADER } from '@cairn/protocol/limits'
 import { type PackRecord, readPack } from '@cairn/protocol/pack'
 import type { Download, HttpClient } from './http-client.ts'
 import { type HttpBody, readBytes } from './http-exchange.ts'
@@ -20,6 +20,8 @@ export interface Question {
 /** The native protocol's requests, one function each. All may be repeated. They throw what HttpClient throws. */
 export interface CairnApi {
   readonly limits: RemoteInfo['limits']
+  /** Whether the server offers something beyond version 1's requests. */
+  can(capability: Capability): boolean
   /** Asks in as many requests as the limit on digests makes of it, in one session. */
   missing(digests: readonly Digest[], question: Question): Promise<{ session: string; missing: Set<Digest> }>
   sendTree(
@@ -44,6 +46,7 @@ export function createCairnApi(http: HttpClient, info: RemoteInfo): CairnApi {
 
   return {
     limits: info.limits,
+    can: (capability) => info.capabilities.includes(capability),
 
     async missing(digests, { intent, session, signal }) {
       const missing = new Set<Digest>()

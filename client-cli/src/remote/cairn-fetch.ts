@@ -1,25 +1,16 @@
 import type { Digest } from '@cairn/protocol/digest'
-import { CairnError, isCode } from '@cairn/protocol/error'
+import { isCode } from '@cairn/protocol/error'
 import type { PackRecord } from '@cairn/protocol/pack'
 import type { ObjectSink } from '../cache/object-sink.ts'
 import { mapLimit } from '../io/limit.ts'
-import type { CairnApi } from './cairn-api.ts'
-import type { FetchResult, OnObject, TransferFailure, TransferOptions } from './remote.ts'
+import type { CairnFetch, Tally } from './fetch-run.ts'
+import { fetchSingle } from './fetch-single.ts'
+import type { FetchResult } from './remote.ts'
 
 /** Digests in one question: 170 KB of body. */
 const BATCH = 10_000
 /** A smaller share for each connection costs more in requests than it gains. */
 const SMALLEST_BATCH = 2500
-/** Objects whose bytes disagree with their digest are asked for so often, by themselves. */
-const SINGLE_TRIES = 2
-
-export interface CairnFetch {
-  api: CairnApi
-  sink: ObjectSink
-  digests: readonly Digest[]
-  options: TransferOptions & { onObject?: OnObject }
-}
-
 /** Packs first, in batches; then, one by one, what a pack does not carry: large objects, and those that came damaged. */
 export async function fetchFromCairn(fetch: CairnFetch): Promise<Omit<FetchResult, 'requests'>> {
   const { api, options } = fetch
@@ -40,13 +31,6 @@ function batches(digests: readonly Digest[], jobs: number): Digest[][] {
   const list: Digest[][] = []
   for (let from = 0; from < digests.length; from += size) list.push(digests.slice(from, from + size))
   return list
-}
-
-/** What has come so far. */
-interface Tally {
-  bytes: number
-  failed: TransferFailure[]
-  settle(digest: Digest, outcome: 'transferred' | 'absent', bytes: number): void
 }
 
 function createTally(fetch: CairnFetch, pending: Set<Digest>): Tally {
@@ -93,22 +77,5 @@ function storeIntact(sink: ObjectSink, digest: Digest, bytes: Uint8Array): boole
   } catch (error) {
     if (isCode(error, 'DIGEST_MISMATCH')) return false
     throw error
-  }
-}
-
-async function fetchSingle(fetch: CairnFetch, digest: Digest, tally: Tally): Promise<void> {
-  const { api, sink, options } = fetch
-  for (let tries = 1; ; tries++) {
-    try {
-      const download = await api.download(digest, options.signal)
-      if (!download) return tally.settle(digest, 'absent', 0)
-      return tally.settle(digest, 'transferred', await sink.storeStream(digest, download.bytes, options.signal))
-    } catch (error) {
-      if (isCode(error, 'OBJECT_UNKNOWN')) return tally.settle(digest, 'absent', 0)
-      if (!(error instanceof CairnError) || error.code !== 'DIGEST_MISMATCH') throw error
-      if (tries < SINGLE_TRIES) continue
-      tally.failed.push({ digest, reason: 'damaged', message: error.message })
-      return
-    }
   }
 }

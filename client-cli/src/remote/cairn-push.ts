@@ -3,32 +3,16 @@ import type { PackAnswer } from '@cairn/protocol/api'
 import type { Digest } from '@cairn/protocol/digest'
 import { CairnError, isCode } from '@cairn/protocol/error'
 import { mapLimit } from '../io/limit.ts'
-import { fileBody, packBody } from './bodies.ts'
-import type { CairnApi } from './cairn-api.ts'
-import { createMeter, type Meter } from './meter.ts'
-import {
-  type Failures,
-  noteUnsound,
-  type Outgoing,
-  type SourceCache,
-  takeAllSound,
-  takeEntries,
-  takeSound,
-  withoutFailed,
-} from './outgoing.ts'
+import { packBody } from './bodies.ts'
+import { createMeter } from './meter.ts'
+import { noteUnsound, type Outgoing, takeAllSound, takeEntries, takeSound, withoutFailed } from './outgoing.ts'
 import { planPush } from './pack-plan.ts'
-import type { LocalTree, PushResult, TransferOptions } from './remote.ts'
+import { type CairnPush, changedObject, noteRefusal, type PushRun } from './push-run.ts'
+import { sendSingle } from './push-single.ts'
+import type { LocalTree, PushResult } from './remote.ts'
 
 /** Commits, and whole pushes, that are tried before giving up. Each try sends only what is still missing. */
 const TRIES = 3
-
-export interface CairnPush {
-  api: CairnApi
-  cache: SourceCache
-  trees: readonly LocalTree[]
-  files: readonly Digest[]
-  options: TransferOptions
-}
 
 /**
  * Asks with the roots, sends the trees, then the files that the answers name, and commits. A session that the server lost
@@ -44,18 +28,6 @@ export async function pushToCairn(push: CairnPush): Promise<Omit<PushResult, 're
   }
 }
 
-/** One push under way. */
-interface Run extends CairnPush {
-  session: string
-  failures: Failures
-  jobs: number
-  pushed: number
-  bytes: number
-  meter: Meter
-  /** Sizes of the trees that the server was sent. */
-  waiting: Map<Digest, number>
-}
-
 async function pushOnce(push: CairnPush): Promise<Omit<PushResult, 'requests'>> {
   const { api, options } = push
   const roots = [...new Set([...push.trees.map((tree) => tree.digest), ...push.files])]
@@ -64,7 +36,7 @@ async function pushOnce(push: CairnPush): Promise<Omit<PushResult, 'requests'>> 
   if (missing.size === 0) return { pushed: 0, bytes: 0, failed: [] }
 
   const jobs = options.jobs ?? api.limits.parallel
-  const run: Run = {
+  const run: PushRun = {
     ...push,
     session,
     failures: new Map(),
@@ -87,12 +59,12 @@ async function pushOnce(push: CairnPush): Promise<Omit<PushResult, 'requests'>> 
 }
 
 /** Resolves with the entries that the server lacks, in the order of the trees. */
-async function sendTrees(run: Run, trees: readonly LocalTree[]): Promise<Digest[]> {
+async function sendTrees(run: PushRun, trees: readonly LocalTree[]): Promise<Digest[]> {
   const answers = await mapLimit(trees, run.jobs, (tree) => sendTree(run, tree))
   return answers.flat()
 }
 
-async function sendTree(run: Run, tree: LocalTree): Promise<Digest[]> {
+async function sendTree(run: PushRun, tree: LocalTree): Promise<Digest[]> {
   const { api, session, options } = run
   const entries = takeEntries(tree, run.failures)
   const object = entries && takeSound(run.cache, tree.digest, run.failures)
@@ -110,15 +82,7 @@ async function sendTree(run: Run, tree: LocalTree): Promise<Digest[]> {
   }
 }
 
-const OBJECT_CODES = ['DIGEST_MISMATCH', 'DIGEST_CONFLICT', 'BODY_TOO_LARGE', 'BAD_TREE', 'TREE_INCOMPLETE']
-
-/** An answer about one object keeps only that object back; any other error ends the push. */
-function noteRefusal(run: Run, digest: Digest, error: unknown): void {
-  if (!isCode(error, ...OBJECT_CODES)) throw error
-  run.failures.set(digest, { digest, reason: 'refused', message: (error as Error).message })
-}
-
-async function sendObjects(run: Run, digests: readonly Digest[]): Promise<void> {
+async function sendObjects(run: PushRun, digests: readonly Digest[]): Promise<void> {
   const { api, cache, failures, jobs, options } = run
   const objects = await takeAllSound(cache, digests, failures, options.signal)
   run.meter.plan(objects.reduce((sum, object) => sum + object.size, 0))
@@ -136,7 +100,7 @@ async function sendObjects(run: Run, digests: readonly Digest[]): Promise<void> 
 }
 
 /** Resolves with the members that the server refused. */
-async function sendPack(run: Run, planned: readonly Outgoing[]): Promise<Outgoing[]> {
+async function sendPack(run: PushRun, planned: readonly Outgoing[]): Promise<Outgoing[]> {
   let members = planned
   while (members.length > 0) {
     const count = run.meter.body()
@@ -158,7 +122,7 @@ async function sendPack(run: Run, planned: readonly Outgoing[]): Promise<Outgoin
   return []
 }
 
-function noteAnswer(run: Run, members: readonly Outgoing[], answer: PackAnswer): Outgoing[] {
+function noteAnswer(run: PushRun, members: readonly Outgoing[], answer: PackAnswer): Outgoing[] {
   const refused = new Set(answer.refused.map((refusal) => refusal.digest))
   for (const member of members) {
     if (refused.has(member.digest)) continue
@@ -168,31 +132,7 @@ function noteAnswer(run: Run, members: readonly Outgoing[], answer: PackAnswer):
   return members.filter((member) => refused.has(member.digest))
 }
 
-async function sendSingle(run: Run, object: Outgoing): Promise<void> {
-  const count = run.meter.body()
-  const body = () => {
-    count.restart()
-    return fileBody(object, (bytes) => count.add(bytes))
-  }
-  try {
-    await run.api.sendObject(object.digest, body, { session: run.session, signal: run.options.signal })
-    run.pushed++
-    run.bytes += object.size
-  } catch (error) {
-    count.restart()
-    const changed = changedObject(error)
-    if (changed !== undefined) noteUnsound(changed, true, run.failures)
-    else noteRefusal(run, object.digest, error)
-  }
-}
-
-function changedObject(error: unknown): Digest | undefined {
-  return error instanceof CairnError && error.code === 'CACHE_DAMAGED'
-    ? (error.data?.['digest'] as Digest | undefined)
-    : undefined
-}
-
-async function commit(run: Run, trees: readonly LocalTree[], files: readonly Digest[]): Promise<void> {
+async function commit(run: PushRun, trees: readonly LocalTree[], files: readonly Digest[]): Promise<void> {
   const { api, failures, session, options } = run
   for (let tries = 1; ; tries++) {
     const whole = withoutFailed(trees, failures)
@@ -209,7 +149,7 @@ async function commit(run: Run, trees: readonly LocalTree[], files: readonly Dig
 }
 
 /** A tree is there when it is committed: the server keeps one that waits for its entries to itself. */
-function countTrees(run: Run, committed: readonly LocalTree[]): void {
+function countTrees(run: PushRun, committed: readonly LocalTree[]): void {
   for (const { digest } of committed) {
     const size = run.waiting.get(digest)
     if (size === undefined) continue
@@ -219,7 +159,7 @@ function countTrees(run: Run, committed: readonly LocalTree[]): void {
 }
 
 /** What vanished from the server between the question and the commit. */
-async function sendLost(run: Run, trees: readonly LocalTree[], named: unknown): Promise<void> {
+async function sendLost(run: PushRun, trees: readonly LocalTree[], named: unknown): Promise<void> {
   const lost = new Set(Array.isArray(named) ? (named as Digest[]) : [])
   const entries = await sendTrees(
     run,

@@ -153,7 +153,7 @@ function parseInfo(text: string): RemoteInfo | undefined {
       },
     )
   }
-  return info
+  return { ...info, capabilities: Array.isArray(info.capabilities) ? info.capabilities.map(String) : [] }
 }
 
 function readKnown(file: string): Record<string, Known> {

@@ -15,6 +15,11 @@ export interface TransferOptions {
   report: Report
   /** Bodies in flight at once. */
   jobs?: number | undefined
+  /**
+   * What an object may be a small change of: the digests that stood at its path before, newest first, out of Git's history.
+   * Asked for only when a difference could be sent or fetched instead of the whole. Empty when nothing is known.
+   */
+  earlier?: ((digest: Digest) => Promise<readonly Digest[]>) | undefined
 }
 
 /** Called for each object as soon as it is in the cache, or known to be gone from the remote. */

@@ -1,3 +1,4 @@
+import type { Capability } from '@cairn/protocol/limits'
 import type { Limits } from '../config.ts'
 import type { JobQueue } from '../domain/ports.ts'
 import type { Principals, TokenCodec } from '../domain/principal.ts'
@@ -19,6 +20,8 @@ export interface HttpContext {
   metrics: Metrics
   log: Log
   version: string
+  /** What this server offers to native clients. */
+  capabilities: readonly Capability[]
   /** True from the first signal to stop on. */
   stopping: () => boolean
 }

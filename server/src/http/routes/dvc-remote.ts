@@ -55,6 +55,7 @@ function remoteInfoOf(context: HttpContext, project: string): RemoteInfo {
       digests: MAX_DIGESTS,
       parallel: PARALLEL,
     },
+    capabilities: [...context.capabilities],
   }
 }
 

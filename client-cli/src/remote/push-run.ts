@@ -1,0 +1,41 @@
+import type { Digest } from '@cairn/protocol/digest'
+import { CairnError, isCode } from '@cairn/protocol/error'
+import type { CairnApi } from './cairn-api.ts'
+import type { Meter } from './meter.ts'
+import type { Failures, SourceCache } from './outgoing.ts'
+import type { LocalTree, TransferOptions } from './remote.ts'
+
+export interface CairnPush {
+  api: CairnApi
+  cache: SourceCache
+  trees: readonly LocalTree[]
+  files: readonly Digest[]
+  options: TransferOptions
+}
+
+/** One push under way. */
+export interface PushRun extends CairnPush {
+  session: string
+  failures: Failures
+  jobs: number
+  pushed: number
+  bytes: number
+  meter: Meter
+  /** Sizes of the trees that the server was sent. */
+  waiting: Map<Digest, number>
+}
+
+const OBJECT_CODES = ['DIGEST_MISMATCH', 'DIGEST_CONFLICT', 'BODY_TOO_LARGE', 'BAD_TREE', 'TREE_INCOMPLETE']
+
+/** An answer about one object keeps only that object back; any other error ends the push. */
+export function noteRefusal(run: PushRun, digest: Digest, error: unknown): void {
+  if (!isCode(error, ...OBJECT_CODES)) throw error
+  run.failures.set(digest, { digest, reason: 'refused', message: (error as Error).message })
+}
+
+/** The object whose bytes changed while they were sent; undefined when the error is about something else. */
+export function changedObject(error: unknown): Digest | undefined {
+  return error instanceof CairnError && error.code === 'CACHE_DAMAGED'
+    ? (error.data?.['digest'] as Digest | undefined)
+    : undefined
+}

@@ -1,0 +1,36 @@
+import { fileBody } from './bodies.ts'
+import { noteUnsound, type Outgoing } from './outgoing.ts'
+import { changedObject, noteRefusal, type PushRun } from './push-run.ts'
+
+/**
+ * A way to send one object by itself: false when this is not its case (too small for it, not offered by the server, switched
+ * off), and the next way is tried. What it sent or noted as failed is settled: true.
+ */
+export type PushWay = (run: PushRun, object: Outgoing) => Promise<boolean>
+
+/** Best first. */
+const WAYS: readonly PushWay[] = []
+
+/** Sends an object that no pack carries. */
+export async function sendSingle(run: PushRun, object: Outgoing): Promise<void> {
+  for (const way of WAYS) if (await way(run, object)) return
+  await sendWhole(run, object)
+}
+
+async function sendWhole(run: PushRun, object: Outgoing): Promise<void> {
+  const count = run.meter.body()
+  const body = () => {
+    count.restart()
+    return fileBody(object, (bytes) => count.add(bytes))
+  }
+  try {
+    await run.api.sendObject(object.digest, body, { session: run.session, signal: run.options.signal })
+    run.pushed++
+    run.bytes += object.size
+  } catch (error) {
+    count.restart()
+    const changed = changedObject(error)
+    if (changed !== undefined) noteUnsound(changed, true, run.failures)
+    else noteRefusal(run, object.digest, error)
+  }
+}
