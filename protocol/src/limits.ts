@@ -3,6 +3,8 @@ export const API_VERSION = 1
 /** The content type of a packed digest list (see `packDigests`). */
 export const DIGESTS_TYPE = 'application/vnd.cairn.digests'
 export const PACK_TYPE = 'application/vnd.cairn.pack'
+export const DELTA_TYPE = 'application/vnd.cairn.delta'
+export const CHUNKS_TYPE = 'application/vnd.cairn.chunks'
 /** Names the session of an answer whose body is a packed digest list. */
 export const SESSION_HEADER = 'cairn-session'
 /** At most this many digests in one question. */
@@ -16,3 +18,7 @@ export const MAX_DIGESTS = 250_000
 export const CAPABILITIES = ['uploads', 'tree-deltas', 'deltas', 'direct-get', 'direct-put'] as const
 export type Capability = (typeof CAPABILITIES)[number]
 export const MAX_TREE_BYTES = 256 * 1024 * 1024
+/** At most this many objects in one question about direct ways. */
+export const MAX_DIRECT = 100
+/** The longest object that one PUT to a bucket takes: S3's own limit. */
+export const MAX_DIRECT_BYTES = 5 * 1024 ** 3
