@@ -147,7 +147,7 @@ export interface Catalog {
    */
   linkBlob(
     projectId: number,
-    blob: { key: string; size: number; kind: 'single' | 'pack' },
+    blob: { key: string; size: number; kind: 'single' | 'pack' | 'delta'; bases?: readonly string[] },
     objects: readonly NewObject[],
     options?: { state?: 'live' | 'pending' },
   ): Promise<LinkOutcome[]>
@@ -224,6 +224,8 @@ export interface JobContext {
 }
 
 export type JobHandler = (context: JobContext) => Promise<void>
+   * `bases`: the keys of the blobs that a delta is made of; they stay as long as it does.
+   * @throws CairnError BASE_UNKNOWN when one of them is gone
 
 /**
  * At-least-once jobs. A row in `job` is the record, whoever carries it. A handler may run twice and must be idempotent.
@@ -239,6 +241,10 @@ export interface JobQueue {
   ): Promise<string>
   /**
    * Runs jobs until the signal aborts, then waits for those in hand. A job whose handler throws is tried again after a
+  /** An object's packed list of chunks, where one was kept. */
+  findChunkList(objectId: number): Promise<Uint8Array | undefined>
+  /** Keeps it as long as the object. */
+  keepChunkList(objectId: number, packed: Uint8Array): Promise<void>
    * growing pause until `maxAttempts` (default 5), then it is `failed`. One whose worker died is taken over when its lease
    * (default 30 s) has lapsed.
    */

@@ -46,17 +46,23 @@ async function listBlobs(pool: pg.Pool, afterId: number, limit: number): Promise
 }
 
 /**
- * Moves those of the blobs that hold no object any more to the trash. The rows are locked first and looked at in a
- * statement of its own, so two transactions that each take a blob's last but one object cannot both leave it standing.
+ * Moves those of the blobs that hold no object any more, and that no other blob is made of, to the trash; then those of
+ * their bases for which that was the last use. The rows are locked first and looked at in a statement of its own, so two
+ * transactions that each take a blob's last but one object cannot both leave it standing.
  */
 export async function trashEmptyBlobs(client: Queryable, blobIds: Iterable<number>): Promise<void> {
-  const ids = numberArray([...new Set(blobIds)])
-  if (ids === '{}') return
-  await client.query('select from blob where id = any ($1::bigint[]) order by id for update', [ids])
-  await client.query(
-    `with empty as (
-       delete from blob b where id = any ($1::bigint[]) and not exists (select from object o where o.blob_id = b.id) returning key)
-     insert into trash (key) select key from empty`,
-    [ids],
-  )
+  let ids = [...new Set(blobIds)]
+  while (ids.length > 0) {
+    const list = numberArray(ids)
+    await client.query('select from blob where id = any ($1::bigint[]) order by id for update', [list])
+    const { rows } = await client.query<{ id: number }>(
+      `with empty as (
+         delete from blob b where id = any ($1::bigint[]) and not exists (select from object o where o.blob_id = b.id)
+           and not exists (select from blob_base d where d.base_id = b.id) returning id, key), -- index blob_base_base
+       trashed as (insert into trash (key) select key from empty)
+       select distinct d.base_id as id from blob_base d join empty on empty.id = d.blob_id`,
+      [list],
+    )
+    ids = rows.map((row) => row.id)
+  }
 }

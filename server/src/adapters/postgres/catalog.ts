@@ -3,6 +3,8 @@ import { CairnError } from '@cairn/protocol/error'
 import type { Catalog } from '../../domain/ports.ts'
 import { createAudit } from './audit.ts'
 import { createBlobs } from './blobs.ts'
+import { createChunkLists } from './chunk-lists.ts'
+import { createDirectUploads } from './direct-uploads.ts'
 import { withDatabaseWords } from './failure.ts'
 import { createObjects } from './objects.ts'
 import { createProjects } from './projects.ts'
@@ -24,6 +26,7 @@ export function createCatalog(pool: pg.Pool, options: CatalogOptions): Catalog {
     ...createObjects(pool),
     ...createTrees(pool),
     ...createBlobs(pool),
+    ...createChunkLists(pool),
     ...createSessions(pool),
     ...createTokens(pool, options.poolConfig),
     ...createAudit(pool),

@@ -1,17 +1,24 @@
 import type pg from 'pg'
 import type { Digest } from '@cairn/protocol/digest'
+import { isCode } from '@cairn/protocol/error'
+import { CairnError, isCode } from '@cairn/protocol/error'
 import type { LinkOutcome, NewObject } from '../../domain/ports.ts'
 import { trashEmptyBlobs } from './blobs.ts'
-import { batches, compareDigests, digestArrays, digestOfRow, numberArray } from './digest-array.ts'
+import { BATCH, batches, compareDigests, digestArrays, digestOfRow, numberArray } from './digest-array.ts'
 import { ChangedMeanwhile, inTransaction, type Queryable } from './pool.ts'
+
+const FOREIGN_KEY_VIOLATION = '23503'
 
 type NewState = 'live' | 'pending'
 
 interface NewBlob {
   key: string
   size: number
-  kind: 'single' | 'pack'
+  kind: 'single' | 'pack' | 'delta'
+  bases?: readonly string[]
 }
+
+const KINDS = { single: 0, pack: 1, delta: 2 } as const
 
 /**
  * Adds a blob with its objects: see the port. All batches insert before any batch repairs, each in digest order, so two
@@ -26,6 +33,10 @@ export async function linkBlob(
 ): Promise<LinkOutcome[]> {
   const distinct = firstOfEach(objects)
   const sorted = [...distinct.values()].sort((a, b) => compareDigests(a.digest, b.digest))
+  if (sorted.length > 0 && sorted.length <= BATCH && (await linkNew(pool, projectId, blob, sorted, state))) {
+    const outcomes = new Map(sorted.map(({ digest }): [Digest, LinkOutcome] => [digest, 'stored']))
+    return objects.map((object) => outcomeOf(object, distinct, outcomes))
+  }
   return inTransaction(pool, async (client) => {
     const blobId = await insertBlob(client, projectId, blob)
     const outcomes = new Map<Digest, LinkOutcome>()
@@ -67,11 +78,26 @@ async function insertBlob(client: Queryable, projectId: number, blob: NewBlob): 
   const { rows } = await client.query<{ id: number }>(
     `insert into blob (project_id, key, size, kind)
      select $1, $2, $3, $4 where not exists (select from trash where key = $2) returning id`,
-    [projectId, blob.key, blob.size, blob.kind === 'pack' ? 1 : 0],
+    [projectId, blob.key, blob.size, KINDS[blob.kind]],
   )
   const id = rows[0]?.id
   if (id === undefined) throw new Error(`the storage key ${blob.key} was used before`)
+  if (blob.bases) await holdBases(client, id, blob.bases)
   return id
+}
+
+/** The foreign key waits for whoever is about to trash a base, and refuses one that is gone. */
+async function holdBases(client: Queryable, blobId: number, keys: readonly string[]): Promise<void> {
+  const bases = [...new Set(keys)]
+  const gone = (cause?: unknown) =>
+    new CairnError('BASE_UNKNOWN', 'a blob that the delta builds on is gone', cause === undefined ? {} : { cause })
+  try {
+    const insert = 'insert into blob_base (blob_id, base_id) select $1, id from blob where key = any ($2::text[]) order by id'
+    const { rowCount } = await client.query(insert, [blobId, bases])
+    if (rowCount !== bases.length) throw gone()
+  } catch (error) {
+    throw isCode(error, FOREIGN_KEY_VIOLATION) ? gone(error) : error
+  }
 }
 
 /** A batch as `x (md5, kind, size, blob_offset, place, sha256)`, in its order; its five parameters start at number `first`. */
@@ -87,6 +113,44 @@ function batchParameters(batch: readonly NewObject[]): unknown[] {
     numberArray(batch.map((object) => object.offset)),
     Buffer.concat(batch.map((object) => object.sha256)),
   ]
+}
+
+/** What the last line below raises when somebody else stored one of the objects in the same moment. */
+const DIVISION_BY_ZERO = '22012'
+
+/**
+ * The usual case, where nothing of the blob is known yet, in one statement that is its own transaction; otherwise it does
+ * nothing and gives false.
+ */
+async function linkNew(
+  pool: pg.Pool,
+  projectId: number,
+  blob: NewBlob,
+  sorted: readonly NewObject[],
+  state: NewState,
+): Promise<boolean> {
+  try {
+    const { rows } = await pool.query<{ added: number | null }>({
+      name: 'link-new',
+      text: `with x as materialized (select * from ${batchFrom(6)}),
+       known as (select from x join object o on o.project_id = $1 and o.md5 = x.md5 and o.kind = x.kind limit 1),
+       b as (
+         insert into blob (project_id, key, size, kind)
+         select $1, $2, $3::bigint, $4::smallint
+         where not exists (select from known) and not exists (select from trash where key = $2) returning id),
+       added as (
+         insert into object (project_id, blob_id, state, md5, kind, size, blob_offset, sha256)
+         select $1, b.id, $5::object_state, x.md5, x.kind, x.size, x.blob_offset, x.sha256 from b, x
+         order by x.place on conflict (project_id, md5, kind) do nothing returning 1)
+       -- All or nothing: an object that another transaction added meanwhile undoes the statement.
+       select case when exists (select from b) then 1 / ((select count(*) from added) = (select count(*) from x))::int end as added`,
+      values: [projectId, blob.key, blob.size, blob.kind === 'pack' ? 1 : 0, state, ...batchParameters(sorted)],
+    })
+    return rows[0]?.added === 1
+  } catch (error) {
+    if (isCode(error, DIVISION_BY_ZERO, '40P01')) return false
+    throw error
+  }
 }
 
 type Found = { md5: string; kind: number }
