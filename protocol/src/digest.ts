@@ -77,9 +77,16 @@ export function unpackDigests(packed: Uint8Array): Digest[] {
   }
   const digests: Digest[] = []
   for (let offset = 0; offset < packed.length; offset += PACKED_DIGEST_BYTES) {
-    digests.push(digestFrom(readHex(packed, offset), packed[offset + 16] ?? 255))
+    digests.push(unpackDigest(packed, offset, packed[offset + 16] ?? 255))
   }
   return digests
+}
+
+/** The digest whose md5 is the 16 bytes at `offset`. @throws CairnError BAD_DIGEST on a kind byte outside 0–3 */
+export function unpackDigest(bytes: Uint8Array, offset: number, kind: number): Digest {
+  const md5 = readHex(bytes, offset)
+  // Sixteen bytes are 32 digits: a file's digest needs no second look, and there may be a million.
+  return kind === 0 ? (md5 as Digest) : digestFrom(md5, kind)
 }
 
 const HEX = Array.from({ length: 256 }, (_, byte) => byte.toString(16).padStart(2, '0'))
@@ -91,7 +98,12 @@ export function readHex(bytes: Uint8Array, offset: number): string {
   return text
 }
 
+const VALUES = Uint8Array.from({ length: 128 }, (_, code) => Math.max(0, '0123456789abcdef'.indexOf(String.fromCharCode(code))))
+
 /** Writes 32 hex digits as 16 bytes. */
 export function writeHex(bytes: Uint8Array, offset: number, hex: string): void {
-  for (let index = 0; index < 16; index++) bytes[offset + index] = Number.parseInt(hex.slice(index * 2, index * 2 + 2), 16)
+  for (let index = 0; index < 16; index++) {
+    const high = VALUES[hex.charCodeAt(index * 2)] ?? 0
+    bytes[offset + index] = (high << 4) | (VALUES[hex.charCodeAt(index * 2 + 1)] ?? 0)
+  }
 }

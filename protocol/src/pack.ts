@@ -1,4 +1,4 @@
-import { type Digest, digestFrom, kindOf, md5Of, readHex, writeHex } from './digest.ts'
+import { type Digest, kindOf, md5Of, unpackDigest, writeHex } from './digest.ts'
 import { CairnError } from './error.ts'
 
 /**
@@ -74,9 +74,7 @@ export class PackWriter {
     bytes.set(nonce.subarray(0, 16), 8)
     let at = RECORD_BYTES
     for (const { digest, offset, length } of this.#members) {
-      bytes[at] = kindOf(digest)
-      view.setUint32(at + 4, length, true)
-      view.setBigUint64(at + 8, BigInt(offset), true)
+      writeIndexEntry(bytes, at, { kind: kindOf(digest), length, offset })
       writeHex(bytes, at + 16, md5Of(digest))
       at += INDEX_ENTRY_BYTES
     }
@@ -119,51 +117,145 @@ export function packBytes(lengths: readonly number[]): number {
  * does not agree, bytes after the trailer, or a stream that ends early.
  */
 export async function* readPack(chunks: AsyncIterable<Uint8Array>): AsyncGenerator<PackRecord> {
-  const source = new ByteSource(chunks)
-  if (new TextDecoder().decode(await source.read(PACK_MAGIC.length)) !== PACK_MAGIC)
-    throw new CairnError('BAD_PACK', 'not a pack')
-  const members: PackMember[] = []
-  for (;;) {
-    const header = await source.read(RECORD_BYTES)
-    const tag = header[0]
+  let records: PackRecord[] = []
+  const parser = new PackParser((record) => {
+    records.push(record.type === 'object' ? { ...record, payload: record.payload.slice() } : record)
+  })
+  for await (const chunk of chunks) {
+    records = []
+    parser.push(chunk)
+    yield* records
+  }
+  parser.end()
+}
+
+/** What the next bytes of a pack are. */
+type Part = 'magic' | 'record' | 'payload' | 'index' | 'nothing'
+
+/**
+ * Takes a pack in chunks of any size and calls back for each record as soon as it is whole, before `push` returns. A payload
+ * may be a view of the chunk: whoever keeps it beyond the call copies it. Throws as `readPack`.
+ */
+export class PackParser {
+  #onRecord: (record: PackRecord) => void
+  #part: Part = 'magic'
+  #needed = PACK_MAGIC.length
+  /** A part that is cut by the end of a chunk. */
+  #torn: Uint8Array | undefined
+  #filled = 0
+  /** From the first byte of the pack to the part that is being read. */
+  #position = 0
+  #digest: Digest | undefined
+  #index = new Uint8Array(64 * INDEX_ENTRY_BYTES)
+  #count = 0
+
+  constructor(onRecord: (record: PackRecord) => void) {
+    this.#onRecord = onRecord
+  }
+
+  push(chunk: Uint8Array): void {
+    let at = this.#torn ? this.#mend(this.#torn, chunk) : 0
+    while (this.#torn === undefined && chunk.length - at >= this.#needed) {
+      const from = at
+      at += this.#needed
+      this.#take(chunk, from)
+    }
+    if (this.#torn !== undefined || at === chunk.length) return
+    this.#torn = new Uint8Array(this.#needed)
+    this.#torn.set(chunk.subarray(at))
+    this.#filled = chunk.length - at
+  }
+
+  end(): void {
+    if (this.#part !== 'nothing') throw new CairnError('BAD_PACK', 'the pack is cut short')
+  }
+
+  /** Fills up a torn part and resolves with where the chunk goes on. */
+  #mend(torn: Uint8Array, chunk: Uint8Array): number {
+    const piece = chunk.subarray(0, torn.length - this.#filled)
+    torn.set(piece, this.#filled)
+    this.#filled += piece.length
+    if (this.#filled === torn.length) {
+      this.#torn = undefined
+      this.#take(torn, 0)
+    }
+    return piece.length
+  }
+
+  #take(bytes: Uint8Array, at: number): void {
+    const length = this.#needed
+    this.#position += length
+    if (this.#part === 'record') return this.#takeRecord(bytes, at)
+    if (this.#part === 'payload') return this.#takePayload(bytes.subarray(at, at + length))
+    if (this.#part === 'index') return this.#takeIndex(bytes.subarray(at, at + length))
+    if (this.#part === 'nothing') throw new CairnError('BAD_PACK', 'bytes after the end of the pack')
+    if (new TextDecoder().decode(bytes.subarray(at, at + length)) !== PACK_MAGIC) throw new CairnError('BAD_PACK', 'not a pack')
+    this.#expect('record', RECORD_BYTES)
+  }
+
+  #expect(part: Part, bytes: number): void {
+    this.#part = part
+    this.#needed = bytes
+  }
+
+  #takeRecord(bytes: Uint8Array, at: number): void {
+    const tag = bytes[at]
+    const length = readUint32(bytes, at + 4)
     if (tag === TAG_END) {
-      await readEnd(source, header, members)
-      return
+      if (length !== this.#count)
+        throw new CairnError('BAD_PACK', `the pack announces ${length} members and holds ${this.#count}`)
+      return this.#expect('index', length * INDEX_ENTRY_BYTES + TRAILER_BYTES)
     }
     if (tag !== TAG_OBJECT && tag !== TAG_ABSENT) throw new CairnError('BAD_PACK', `unknown record tag ${tag}`)
-    const digest = recordDigest(header)
-    if (tag === TAG_ABSENT) {
-      yield { type: 'absent', digest }
-      continue
-    }
-    const length = new DataView(header.buffer, header.byteOffset).getUint32(4, true)
+    const kind = bytes[at + 1] ?? 255
+    if (kind > 3) throw new CairnError('BAD_PACK', `unknown kind byte ${kind}`)
+    const digest = unpackDigest(bytes, at + 8, kind)
+    if (tag === TAG_ABSENT) return this.#onRecord({ type: 'absent', digest })
     if (length > MAX_MEMBER_BYTES)
       throw new CairnError('BAD_PACK', `${digest}: a member of ${length} bytes is too large for a pack`)
-    if (members.length >= MAX_PACK_MEMBERS) throw new CairnError('BAD_PACK', `a pack has at most ${MAX_PACK_MEMBERS} members`)
-    const offset = source.position
-    members.push({ digest, offset, length })
-    yield { type: 'object', digest, payload: await source.read(length), offset }
+    if (this.#count >= MAX_PACK_MEMBERS) throw new CairnError('BAD_PACK', `a pack has at most ${MAX_PACK_MEMBERS} members`)
+    this.#note(kind, length, bytes.subarray(at + 8, at + RECORD_BYTES))
+    this.#digest = digest
+    this.#expect('payload', length)
+  }
+
+  /** The line of the index that this record must have. */
+  #note(kind: number, length: number, md5: Uint8Array): void {
+    const at = this.#count++ * INDEX_ENTRY_BYTES
+    if (at === this.#index.length) {
+      const larger = new Uint8Array(at * 2)
+      larger.set(this.#index)
+      this.#index = larger
+    }
+    writeIndexEntry(this.#index, at, { kind, length, offset: this.#position })
+    this.#index.set(md5, at + 16)
+  }
+
+  #takePayload(payload: Uint8Array): void {
+    this.#expect('record', RECORD_BYTES)
+    const offset = this.#position - payload.length
+    if (this.#digest !== undefined) this.#onRecord({ type: 'object', digest: this.#digest, payload, offset })
+  }
+
+  #takeIndex(tail: Uint8Array): void {
+    const counted = parsePackTrailer(tail.subarray(tail.length - TRAILER_BYTES))
+    if (counted !== this.#count) throw new CairnError('BAD_PACK', 'the index of the pack has the wrong length')
+    for (let at = 0; at < this.#count * INDEX_ENTRY_BYTES; at++) {
+      if (tail[at] !== this.#index[at]) throw new CairnError('BAD_PACK', 'the index of the pack does not match its records')
+    }
+    this.#expect('nothing', 1)
   }
 }
 
-function recordDigest(header: Uint8Array): Digest {
-  const kind = header[1] ?? 255
-  if (kind > 3) throw new CairnError('BAD_PACK', `unknown kind byte ${kind}`)
-  return digestFrom(readHex(header, 8), kind)
-}
+const readUint32 = (bytes: Uint8Array, at: number): number =>
+  ((bytes[at] ?? 0) | ((bytes[at + 1] ?? 0) << 8) | ((bytes[at + 2] ?? 0) << 16) | ((bytes[at + 3] ?? 0) << 24)) >>> 0
 
-async function readEnd(source: ByteSource, header: Uint8Array, members: readonly PackMember[]): Promise<void> {
-  const count = new DataView(header.buffer, header.byteOffset).getUint32(4, true)
-  if (count !== members.length)
-    throw new CairnError('BAD_PACK', `the pack announces ${count} members and holds ${members.length}`)
-  const index = await source.read(count * INDEX_ENTRY_BYTES + TRAILER_BYTES)
-  const listed = parsePackIndex(index)
-  const agrees = listed.every((entry, at) => {
-    const member = members[at]
-    return member?.digest === entry.digest && member.offset === entry.offset && member.length === entry.length
-  })
-  if (!agrees) throw new CairnError('BAD_PACK', 'the index of the pack does not match its records')
-  if (!(await source.atEnd())) throw new CairnError('BAD_PACK', 'bytes after the end of the pack')
+function writeIndexEntry(bytes: Uint8Array, at: number, entry: { kind: number; length: number; offset: number }): void {
+  const view = new DataView(bytes.buffer, bytes.byteOffset)
+  bytes[at] = entry.kind
+  view.setUint32(at + 4, entry.length, true)
+  view.setUint32(at + 8, entry.offset % 2 ** 32, true)
+  view.setUint32(at + 12, Math.floor(entry.offset / 2 ** 32), true)
 }
 
 /**
@@ -181,7 +273,7 @@ export function parsePackIndex(tail: Uint8Array): PackMember[] {
     const kind = tail[at] ?? 255
     if (kind > 3) throw new CairnError('BAD_PACK', `unknown kind byte ${kind}`)
     members.push({
-      digest: digestFrom(readHex(tail, at + 16), kind),
+      digest: unpackDigest(tail, at + 16, kind),
       length: view.getUint32(at + 4, true),
       offset: Number(view.getBigUint64(at + 8, true)),
     })
@@ -197,46 +289,4 @@ export function parsePackTrailer(trailer: Uint8Array): number {
   const count = new DataView(trailer.buffer, trailer.byteOffset).getUint32(0, true)
   if (count > MAX_PACK_MEMBERS) throw new CairnError('BAD_PACK', `a pack has at most ${MAX_PACK_MEMBERS} members`)
   return count
-}
-
-/** Reads exact lengths out of chunks. */
-class ByteSource {
-  position = 0
-  #iterator: AsyncIterator<Uint8Array>
-  #chunk: Uint8Array = new Uint8Array()
-  #at = 0
-
-  constructor(chunks: AsyncIterable<Uint8Array>) {
-    this.#iterator = chunks[Symbol.asyncIterator]()
-  }
-
-  /** A copy of the next `length` bytes. */
-  async read(length: number): Promise<Uint8Array> {
-    const bytes = new Uint8Array(length)
-    let filled = 0
-    while (filled < length) {
-      if (this.#at === this.#chunk.length && !(await this.#next())) throw new CairnError('BAD_PACK', 'the pack is cut short')
-      const part = this.#chunk.subarray(this.#at, this.#at + length - filled)
-      bytes.set(part, filled)
-      filled += part.length
-      this.#at += part.length
-    }
-    this.position += length
-    return bytes
-  }
-
-  async atEnd(): Promise<boolean> {
-    return this.#at === this.#chunk.length && !(await this.#next())
-  }
-
-  async #next(): Promise<boolean> {
-    for (;;) {
-      const { value, done } = await this.#iterator.next()
-      if (done) return false
-      if (value.length === 0) continue
-      this.#chunk = value
-      this.#at = 0
-      return true
-    }
-  }
 }

@@ -4,7 +4,7 @@ import type { CommitAnswer, ObjectAnswer, PackAnswer, RemoteInfo, TreeAnswer } f
 import { type Digest, packDigests, parseDigest, unpackDigests } from '@cairn/protocol/digest'
 import { CairnError } from '@cairn/protocol/error'
 import { type Capability, DIGESTS_TYPE, PACK_TYPE, SESSION_HEADER } from '@cairn/protocol/limits'
-import { type PackRecord, readPack } from '@cairn/protocol/pack'
+import { PackParser, type PackRecord } from '@cairn/protocol/pack'
 import type { Download, HttpClient } from './http-client.ts'
 import { type HttpBody, readBytes } from './http-exchange.ts'
 
@@ -32,7 +32,7 @@ export interface CairnApi {
   sendPack(body: () => HttpBody, options: { session: string; signal: AbortSignal }): Promise<PackAnswer>
   sendObject(digest: Digest, body: () => HttpBody, options: { session: string; signal: AbortSignal }): Promise<ObjectAnswer>
   commit(roots: readonly Digest[], options: { session: string; signal: AbortSignal }): Promise<Digest[]>
-  /** `digests` is asked for once an attempt, so that a repetition wants only the rest. */
+  /** `digests` is asked for once an attempt, so that a repetition wants only the rest. A record's payload is gone after the call. */
   fetch(digests: () => readonly Digest[], onRecord: (record: PackRecord) => void, signal: AbortSignal): Promise<void>
   /** undefined when the project has no such object, or a damaged one. */
   download(digest: Digest, signal: AbortSignal): Promise<Download | undefined>
@@ -110,7 +110,9 @@ export function createCairnApi(http: HttpClient, info: RemoteInfo): CairnApi {
       const headers = { 'content-type': DIGESTS_TYPE, accept: PACK_TYPE }
       const path = at('objects/fetch')
       return http.send({ method: 'POST', path, headers, body: () => packDigests(digests()), signal }, async (answer) => {
-        for await (const record of readPack(answer as AsyncIterable<Uint8Array>)) onRecord(record)
+        const parser = new PackParser(onRecord)
+        for await (const chunk of answer as AsyncIterable<Uint8Array>) parser.push(chunk)
+        parser.end()
       })
     },
 
