@@ -1,6 +1,7 @@
-// Bundles the CLI (split by command, and once more as a single file) and the server. Under a second.
+// Bundles the CLI (one that starts fast, and once more as a single file) and the server.
 import { build } from 'esbuild'
 import { readFileSync, renameSync, rmSync } from 'node:fs'
+import { bundleCli } from './bundle-cli.mjs'
 
 const { version } = JSON.parse(readFileSync('package.json', 'utf8'))
 const shared = {
@@ -28,7 +29,7 @@ const builtinModule = (path) => {
     ...names.map((name) => `const $${name} = /* @__PURE__ */ (() => builtin.${name})(); export { $${name} as ${name} }`),
   ].join('\n')
 }
-const client = {
+const single = {
   ...shared,
   banner: { js: `const require = ${builtin('node:module')}.createRequire(import.meta.url);` },
   plugins: [
@@ -49,18 +50,9 @@ const client = {
 // Built aside and swapped in: a command that starts during a build finds the old bundle or the new one.
 const fresh = `dist.${process.pid}.new`
 await Promise.all([
+  bundleCli(`client-cli/${fresh}`, shared),
   build({
-    ...client,
-    entryPoints: { cairn: 'client-cli/src/main.ts', 'hash-worker': 'client-cli/src/workspace/hash-worker.ts' },
-    outdir: `client-cli/${fresh}`,
-    outExtension: { '.js': '.mjs' },
-    chunkNames: 'chunks/[name]-[hash]',
-    splitting: true,
-    minifySyntax: true,
-    minifyWhitespace: true,
-  }),
-  build({
-    ...client,
+    ...single,
     entryPoints: ['client-cli/src/main.ts'],
     outfile: `client-cli/${fresh}/cairn-single.mjs`,
     minifySyntax: true,
