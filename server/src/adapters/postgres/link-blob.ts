@@ -1,6 +1,5 @@
 import type pg from 'pg'
 import type { Digest } from '@cairn/protocol/digest'
-import { isCode } from '@cairn/protocol/error'
 import { CairnError, isCode } from '@cairn/protocol/error'
 import type { LinkOutcome, NewObject } from '../../domain/ports.ts'
 import { trashEmptyBlobs } from './blobs.ts'
@@ -33,7 +32,8 @@ export async function linkBlob(
 ): Promise<LinkOutcome[]> {
   const distinct = firstOfEach(objects)
   const sorted = [...distinct.values()].sort((a, b) => compareDigests(a.digest, b.digest))
-  if (sorted.length > 0 && sorted.length <= BATCH && (await linkNew(pool, projectId, blob, sorted, state))) {
+  const plain = blob.bases === undefined && sorted.length > 0 && sorted.length <= BATCH
+  if (plain && (await linkNew(pool, projectId, blob, sorted, state))) {
     const outcomes = new Map(sorted.map(({ digest }): [Digest, LinkOutcome] => [digest, 'stored']))
     return objects.map((object) => outcomeOf(object, distinct, outcomes))
   }
