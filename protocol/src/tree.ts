@@ -1,5 +1,8 @@
-import { type Digest, isLegacy, makeDigest, md5Of } from './digest.ts'
+import { type Digest, isLegacy, md5Of } from './digest.ts'
 import { CairnError } from './error.ts'
+import { createTreeScanner } from './tree-scanner.ts'
+
+export { isSafePath } from './tree-scanner.ts'
 
 /** One file of a tree. `path` is relative, with `/`, and safe to join to a directory. */
 export interface TreeEntry {
@@ -14,37 +17,30 @@ export interface TreeEntry {
  * a path below another entry's path.
  */
 export function parseTree(bytes: Uint8Array, options: { legacy?: boolean } = {}): TreeEntry[] {
-  let list: unknown
-  try {
-    list = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes))
-  } catch (cause) {
-    throw new CairnError('BAD_TREE', 'the tree is not valid JSON', { cause })
-  }
-  if (!Array.isArray(list)) throw new CairnError('BAD_TREE', 'the tree is not a list')
-  const entries = list.map((row: unknown, index) => parseEntry(row, index, options.legacy ?? false))
-  refuseCollisions(entries)
-  return entries
+  const reader = createTreeReader(options)
+  reader.push(bytes)
+  return reader.end()
 }
 
-function parseEntry(row: unknown, index: number, legacy: boolean): TreeEntry {
-  if (typeof row !== 'object' || row === null || !('md5' in row) || !('relpath' in row)) {
-    throw new CairnError('BAD_TREE', `entry ${index} of the tree has no md5 and relpath`)
-  }
-  const { md5, relpath } = row
-  if (typeof md5 !== 'string' || !/^[0-9a-f]{32}$/.test(md5))
-    throw new CairnError('BAD_TREE', `entry ${index} of the tree has no valid md5`)
-  if (typeof relpath !== 'string' || !isSafePath(relpath)) {
-    throw new CairnError('BAD_TREE', `entry ${index} of the tree has the unsafe path ${JSON.stringify(relpath)}`)
-  }
-  return { path: relpath, digest: makeDigest(md5, { legacy }) }
+export interface TreeReader {
+  push(chunk: Uint8Array): void
+  end(): TreeEntry[]
 }
 
-/** A path that stays below the directory it is joined to: no empty, `.` or `..` segment, not absolute, no NUL, no `.dvc`/`.git` folder. */
-export function isSafePath(path: string): boolean {
-  if (path === '' || path.includes('\0') || /^[A-Za-z]:[\\/]/.test(path)) return false
-  return path
-    .split('/')
-    .every((segment) => segment !== '' && segment !== '.' && segment !== '..' && segment !== '.git' && segment !== '.dvc')
+/** As `parseTree`, for bytes that come in pieces: a large tree is then never held as text. */
+export function createTreeReader({ legacy = false }: { legacy?: boolean } = {}): TreeReader {
+  const entries: TreeEntry[] = []
+  const scanner = createTreeScanner((entry) => {
+    const md5 = entry.md5()
+    entries.push({ path: entry.path(), digest: (legacy ? `legacy-${md5}` : md5) as Digest })
+  })
+  return {
+    push: (chunk) => scanner.push(chunk),
+    end() {
+      if (!scanner.end().sorted) refuseCollisions(entries)
+      return entries
+    },
+  }
 }
 
 function refuseCollisions(entries: readonly TreeEntry[]): void {
