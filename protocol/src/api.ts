@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import { isDigest, type Digest } from './digest.ts'
 import { ERRORS, type ErrorCode } from './error.ts'
-import { MAX_DIGESTS } from './limits.ts'
+import { MAX_DIGESTS, MAX_DIRECT } from './limits.ts'
 import { SCOPES } from './scope.ts'
 
 /**
@@ -71,6 +71,77 @@ export type PackAnswer = z.infer<typeof packAnswer>
 export const objectAnswer = z.object({ digest: digestSchema, size: z.number().int(), outcome: z.enum(['stored', 'exists']) })
 export type ObjectAnswer = z.infer<typeof objectAnswer>
 export const formAnswer = z.object({ objects: z.array(objectAnswer) })
+
+/**
+ * Straight to and from the bucket. `check` is a small object there: a client that finds other bytes behind its URL, or none,
+ * does not reach that bucket and goes through the server.
+ */
+export const directCheck = z.object({ url: z.url(), sha256: z.string() })
+/** `POST objects/direct/put?session=ID`; sha256 in hex. */
+export const directPutRequest = z.object({
+  objects: z
+    .array(
+      z.object({
+        digest: digestSchema,
+        size: z.number().int().nonnegative(),
+        sha256: z.string().regex(/^[0-9a-f]{64}$/, 'not a sha256 in hex'),
+      }),
+    )
+    .min(1)
+    .max(MAX_DIRECT),
+})
+export const directPutAnswer = z.object({
+  expiresAt: time,
+  check: directCheck,
+  /** Without those that are present by now. `headers` have to be sent just so. */
+  uploads: z.array(
+    z.object({ digest: digestSchema, upload: z.uuid(), url: z.url(), headers: z.record(z.string(), z.string()) }),
+  ),
+})
+export type DirectPutAnswer = z.infer<typeof directPutAnswer>
+/** `POST objects/direct/commit?session=ID` */
+export const directCommitRequest = z.object({
+  uploads: z
+    .array(z.object({ digest: digestSchema, upload: z.uuid() }))
+    .min(1)
+    .max(MAX_DIRECT),
+})
+export const directCommitAnswer = z.object({ objects: z.array(objectAnswer) })
+export type DirectCommitAnswer = z.infer<typeof directCommitAnswer>
+/** `POST objects/direct/get` */
+export const directGetRequest = z.object({ digests: z.array(digestSchema).min(1).max(MAX_DIRECT) })
+export const directGetAnswer = z.object({
+  expiresAt: time,
+  check: directCheck,
+  /** In the order asked. Without a url: it shares its place in the bucket with others, and comes through the server only. */
+  objects: z.array(z.object({ digest: digestSchema, size: z.number().int(), url: z.url().optional() })),
+})
+export type DirectGetAnswer = z.infer<typeof directGetAnswer>
+
+/** `POST uploads`: opens an upload in parts, or finds the one that stands for the same digest and size. */
+export const uploadRequest = z.object({
+  digest: digestSchema,
+  size: z.number().int().positive().max(Number.MAX_SAFE_INTEGER),
+  session: z.uuid().optional(),
+})
+/** Part `n` (from 0) starts at `n * partBytes`; all but the last have `partBytes` bytes. */
+export const standingUpload = z.object({
+  upload: z.uuid(),
+  digest: digestSchema,
+  size: z.number().int(),
+  partBytes: z.number().int(),
+  /** Numbers of the parts that are durable, ascending. */
+  received: z.array(z.number().int()),
+})
+export type StandingUpload = z.infer<typeof standingUpload>
+/** `upload: null`: the object is here already. */
+export const uploadAnswer = z.union([standingUpload, z.object({ upload: z.null(), digest: digestSchema, size: z.number().int() })])
+export type UploadAnswer = z.infer<typeof uploadAnswer>
+export const partAnswer = z.object({ part: z.number().int(), outcome: z.enum(['stored', 'exists']) })
+export type PartAnswer = z.infer<typeof partAnswer>
+/** 202 to `POST uploads/:id/complete`: ask again. */
+export const completingAnswer = z.object({ upload: z.uuid(), state: z.literal('verifying') })
+export type CompletingAnswer = z.infer<typeof completingAnswer>
 
 /** `POST sessions/:id/commit`: links the trees that the session holds. 409 TREE_INCOMPLETE names `data.missing`. */
 export const commitRequest = z.object({ roots: z.array(digestSchema).max(MAX_DIGESTS) })

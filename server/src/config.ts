@@ -5,10 +5,20 @@ import { MAX_PACK_BYTES } from '@cairn/protocol/pack'
 
 export interface S3Config {
   endpoint: string
+  /** Where clients reach the bucket. */
+  publicEndpoint: string
   bucket: string
   region: string
   accessKey: string
   secretKey: string
+}
+
+/** Who may be sent to the bucket, where that was found to work. */
+export interface DirectPolicy {
+  /** Clients of ours, which come back when the bucket is out of their reach. */
+  clients: boolean
+  /** Downloads of stock clients, which do not. */
+  stockDownloads: boolean
 }
 
 /** All in bytes, seconds and numbers of requests. */
@@ -37,6 +47,7 @@ export interface Config {
   databaseUrl: string | undefined
   redisUrl: string | undefined
   s3: S3Config | undefined
+  direct: DirectPolicy
   logLevel: string
   signingKey: Uint8Array | undefined
   /** Whether `serve` also runs jobs. */
@@ -70,6 +81,7 @@ export function readConfig(env: Env = process.env): Config {
     databaseUrl: env['DATABASE_URL'] || undefined,
     redisUrl: env['REDIS_URL'] || undefined,
     s3: readS3(env),
+    direct: readDirect(env),
     logLevel: readLevel(env),
     signingKey: readKey(env),
     jobs: env['CAIRN_JOBS'] !== 'off',
@@ -105,11 +117,33 @@ function readS3(env: Env): S3Config | undefined {
   }
   return {
     endpoint,
+    publicEndpoint: readEndpoint(env['S3_PUBLIC_ENDPOINT']) ?? endpoint,
     bucket: wanted('S3_BUCKET'),
     region: env['S3_REGION'] || 'us-east-1',
     accessKey: wanted('S3_ACCESS_KEY'),
     secretKey: wanted('S3_SECRET_KEY'),
   }
+}
+
+function readEndpoint(text: string | undefined): string | undefined {
+  if (!text) return undefined
+  const url = URL.canParse(text) ? new URL(text) : undefined
+  if (url && /^https?:$/.test(url.protocol) && url.pathname === '/') return url.origin
+  throw new CairnError('CONFIG', `S3_PUBLIC_ENDPOINT is '${text}' and must be http(s)://host[:port]`)
+}
+
+/** A name without a dot means something inside of one network only: whoever wants clients to use it says so. */
+function readDirect(env: Env): DirectPolicy {
+  const choice = env['CAIRN_DIRECT'] || (namesOneNetwork(env) ? 'off' : 'on')
+  if (!['on', 'off', 'stock'].includes(choice))
+    throw new CairnError('CONFIG', `CAIRN_DIRECT is '${choice}' and must be on, off or stock`)
+  return { clients: choice !== 'off', stockDownloads: choice === 'stock' }
+}
+
+function namesOneNetwork(env: Env): boolean {
+  if (env['S3_PUBLIC_ENDPOINT'] || !env['S3_ENDPOINT'] || !URL.canParse(env['S3_ENDPOINT'])) return false
+  const { hostname } = new URL(env['S3_ENDPOINT'])
+  return hostname !== 'localhost' && !/[.:]/.test(hostname)
 }
 
 function readLevel(env: Env): string {

@@ -12,6 +12,7 @@ import { createCatalog } from './adapters/postgres/catalog.ts'
 import { findMigrations, migrate } from './adapters/postgres/migrate.ts'
 import { openPool } from './adapters/postgres/pool.ts'
 import type { Config } from './config.ts'
+import { directCapabilities, searchDirect } from './direct-search.ts'
 import type { BlobStore, Catalog, JobQueue } from './domain/ports.ts'
 import { createPrincipals, type TokenCodec } from './domain/principal.ts'
 import { rememberProjects } from './domain/projects.ts'
@@ -170,6 +171,8 @@ export async function serve(parts: Parts): Promise<Serving> {
   const admission = createAdmission(config.limits)
   const background = new AbortController()
   let stopping = false
+  const direct = searchDirect(parts, background.signal)
+  await direct.firstLook
   metrics.watch({ admission, damagedObjects: countDamage(stores) })
   const app = createApp({
     stores,
@@ -182,7 +185,11 @@ export async function serve(parts: Parts): Promise<Serving> {
     metrics,
     log,
     version: VERSION,
-    capabilities: [],
+    get capabilities() {
+      return directCapabilities(direct.offer())
+    },
+    direct: direct.offer,
+    redirectsStock: config.direct.stockDownloads,
     stopping: () => stopping,
   })
   const listening = await listen(app, config)

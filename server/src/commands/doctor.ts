@@ -1,4 +1,5 @@
 import { Readable } from 'node:stream'
+import { findDirect } from '../direct-search.ts'
 import type { Parts } from '../wire.ts'
 
 const CHECK_MILLISECONDS = 10_000
@@ -13,6 +14,7 @@ export async function doctor(parts: Parts): Promise<{ text: string; well: boolea
     await tryPart('jobs', parts.kinds.jobs, async () => void (await parts.jobs.list(1))),
     await tryPart('projects', 'damage found', () => refuseDamage(parts)),
   ]
+  if (parts.config.s3) findings.push(await lookAtDirect(parts, signal))
   return { text: findings.map((finding) => finding.line).join('\n'), well: findings.every((finding) => finding.well) }
 }
 
@@ -36,6 +38,14 @@ async function roundTrip({ stores }: Parts, signal: AbortSignal): Promise<void> 
   } finally {
     await stores.blobs.delete([key])
   }
+}
+
+/** Never a failure: without it everything goes through the server. */
+async function lookAtDirect(parts: Parts, signal: AbortSignal): Promise<{ line: string; well: boolean }> {
+  const { words } = await findDirect(parts, signal).catch((error: unknown) => ({
+    words: `not known: ${error instanceof Error ? error.message : String(error)}`,
+  }))
+  return { line: `        clients straight to the bucket: ${words}`, well: true }
 }
 
 async function refuseDamage({ stores }: Parts): Promise<void> {

@@ -11,3 +11,6 @@ export function singleKey(projectId: number, digest: Digest | undefined): string
 }
 
 export const packKey = (projectId: number): string => `${projectId}/packs/${randomUUID()}`
+
+/** Whether a blob holds one object and nothing else. */
+export const isSingleKey = (key: string): boolean => /^\d+\/objects\//.test(key)

@@ -4,12 +4,16 @@ const BATCH = 500
 /** Long enough for a read of the blob that began before it went to the trash. */
 const TRASH_SECONDS = 24 * 3600
 const UNFINISHED_MILLISECONDS = 24 * 3600 * 1000
+/** A day later than the last commit that is taken, so that no commit meets it. */
+const DIRECT_SECONDS = 48 * 3600
 
 export interface Expired extends Record<string, unknown> {
   sessions: number
   trees: number
   blobs: number
   unfinished: number
+  /** Uploads straight to the bucket that nobody committed. */
+  abandoned: number
 }
 
 /**
@@ -18,6 +22,7 @@ export interface Expired extends Record<string, unknown> {
  */
 export async function expire(stores: Stores, signal: AbortSignal): Promise<Expired> {
   const { sessions, trees } = await stores.catalog.expireSessions()
+  const abandoned = await stores.catalog.expireDirectUploads(DIRECT_SECONDS)
   let blobs = 0
   for (;;) {
     signal.throwIfAborted()
@@ -29,5 +34,5 @@ export async function expire(stores: Stores, signal: AbortSignal): Promise<Expir
   }
   const before = new Date(stores.clock.now().getTime() - UNFINISHED_MILLISECONDS)
   const unfinished = await stores.blobs.removeUnfinished(before, signal)
-  return { sessions, trees, blobs, unfinished }
+  return { sessions, trees, blobs, unfinished, abandoned }
 }

@@ -22,6 +22,33 @@ export interface BlobStat {
   modified: Date
 }
 
+/** Makes URLs with which others reach a blob without us. Makes, not opens: whether the store honours them is found out elsewhere. */
+export interface DirectAccess {
+  /**
+   * A URL that takes one PUT of exactly these bytes, for `expires` seconds, together with the headers to send. md5 has 16
+   * bytes and sha256 32; both and the length are part of the signature, so the URL is good for no other bytes.
+   */
+  put(
+    key: string,
+    options: { md5: Uint8Array; sha256: Uint8Array; size: number; expires: number },
+  ): { url: string; headers: Record<string, string> }
+  /** A URL for GETs of the blob, whole or in ranges, for `expires` seconds. */
+  get(key: string, options: { expires: number }): string
+}
+
+/** Part `n` (from 0) starts at `n * partBytes`; all but the last have `partBytes` bytes. In bytes, both at least 1. */
+export interface PartedSize {
+  size: number
+  partBytes: number
+}
+
+/** A blob that grows in parts. Plain values. */
+export interface BlobDraft extends PartedSize {
+  key: string
+  /** What the store calls it. */
+  id: string
+}
+
 /**
  * Stored bytes under keys that are never reused. Keys match `[0-9a-z/_-]+`, at most 200 bytes, no `//`, no `/` at an end.
  */
@@ -42,10 +69,15 @@ export interface BlobStore {
   /** Succeeds also when there is nothing to delete. */
   delete(keys: readonly string[]): Promise<void>
   list(prefix: string, signal: AbortSignal): AsyncIterable<BlobStat>
-  /** Removes what uploads left behind that never finished and are older than `before`; returns how many. */
+  /**
+   * Removes what uploads left behind that never finished and are older than `before`; returns how many. Drafts named in
+   * `standing`, by what the store calls them, are left alone however old they are.
+   */
   removeUnfinished(before: Date, signal: AbortSignal): Promise<number>
   /** Resolves when the store answers; throws CairnError STORAGE_FAILED with the reason otherwise. */
   check(signal: AbortSignal): Promise<void>
+  /** Only where blobs have addresses of their own. */
+  direct?: DirectAccess | undefined
 }
 
 export interface ProjectRow {
@@ -93,6 +125,36 @@ export interface SessionRow {
   id: string
   projectId: number
   expiresAt: Date
+}
+
+/** A blob that somebody may store straight into the bucket. */
+export interface DirectUpload {
+  /** A uuid. */
+  id: string
+  digest: Digest
+  size: number
+  /** 32 bytes. */
+  sha256: Uint8Array
+  key: string
+}
+
+/** An upload in parts that stands. */
+export interface UploadRow {
+  id: string
+  projectId: number
+  digest: Digest
+  draft: BlobDraft
+}
+
+/** `received`: the part is there for good. `busy`: another sender is at it. `gone`: there is no such upload. */
+export type PartClaim = 'claimed' | 'received' | 'busy' | 'gone'
+
+/** Names one part and who sends it. */
+export interface PartSender {
+  uploadId: string
+  number: number
+  /** A fresh uuid an attempt. */
+  sender: string
 }
 
 export interface TokenRow {
@@ -143,6 +205,8 @@ export interface Catalog {
    * Adds one blob and the objects in it, in one transaction. For each object, in order: `stored` (new, or its damaged row now
    * points here, or was pending), `exists` (a live row with the same sha256 stands), `conflict` (a row with another sha256;
    * it stays as it is). A blob that gained no object is put into the trash in the same transaction.
+   * `bases`: the keys of the blobs that a delta is made of; they stay as long as it does.
+   * @throws CairnError BASE_UNKNOWN when one of them is gone
    * `state: 'pending'` is for trees whose closure is not complete yet; a live row is never made pending.
    */
   linkBlob(
@@ -158,6 +222,10 @@ export interface Catalog {
   /** Makes broken trees whole again whose members are all live by now. Called after damaged objects were stored anew. */
   mendTrees(projectId: number): Promise<Digest[]>
   listDamaged(projectId: number): Promise<Array<{ digest: Digest; size: number; foundAt: Date }>>
+  /** An object's packed list of chunks, where one was kept. */
+  findChunkList(objectId: number): Promise<Uint8Array | undefined>
+  /** Keeps it as long as the object. */
+  keepChunkList(objectId: number, packed: Uint8Array): Promise<void>
 
   /** Blobs by id after `afterId` with their objects, least recently verified first is not required: ascending id, for scrub. */
   listBlobs(
@@ -177,6 +245,14 @@ export interface Catalog {
   /** Blobs whose bytes may be deleted now: in the trash for at least `olderThanSeconds`. */
   listTrash(olderThanSeconds: number, limit: number): Promise<Array<{ id: number; key: string }>>
   removeTrash(ids: readonly number[]): Promise<void>
+
+  /** Notes uploads before others are enabled to make them. */
+  addDirectUploads(projectId: number, uploads: readonly DirectUpload[]): Promise<void>
+  /** In any order; those that are unknown to this project are left out. */
+  findDirectUploads(projectId: number, ids: readonly string[]): Promise<DirectUpload[]>
+  removeDirectUploads(ids: readonly string[]): Promise<void>
+  /** Forgets uploads of that age and puts the keys that no blob has into the trash; returns the number of these. */
+  expireDirectUploads(olderThanSeconds: number): Promise<number>
 
   createToken(token: Omit<TokenRow, 'createdAt' | 'revokedAt' | 'lastUsedAt'>): Promise<TokenRow>
   findToken(id: string): Promise<TokenRow | undefined>
@@ -224,8 +300,6 @@ export interface JobContext {
 }
 
 export type JobHandler = (context: JobContext) => Promise<void>
-   * `bases`: the keys of the blobs that a delta is made of; they stay as long as it does.
-   * @throws CairnError BASE_UNKNOWN when one of them is gone
 
 /**
  * At-least-once jobs. A row in `job` is the record, whoever carries it. A handler may run twice and must be idempotent.
@@ -241,10 +315,6 @@ export interface JobQueue {
   ): Promise<string>
   /**
    * Runs jobs until the signal aborts, then waits for those in hand. A job whose handler throws is tried again after a
-  /** An object's packed list of chunks, where one was kept. */
-  findChunkList(objectId: number): Promise<Uint8Array | undefined>
-  /** Keeps it as long as the object. */
-  keepChunkList(objectId: number, packed: Uint8Array): Promise<void>
    * growing pause until `maxAttempts` (default 5), then it is `failed`. One whose worker died is taken over when its lease
    * (default 30 s) has lapsed.
    */

@@ -6,6 +6,7 @@ import type { Route } from './handler.ts'
 import { openApiRoute } from './openapi.ts'
 import { requestLog } from './request-log.ts'
 import { auditRoutes } from './routes/audit.ts'
+import { directRoutes } from './routes/direct.ts'
 import { dvcRemoteRoutes, serveDvcRemote } from './routes/dvc-remote.ts'
 import { formUploadRoutes } from './routes/form-uploads.ts'
 import { healthRoutes } from './routes/health.ts'
@@ -22,6 +23,7 @@ export const ROUTES: readonly Route[] = [
   ...healthRoutes,
   ...projectRoutes,
   ...objectRoutes,
+  ...directRoutes,
   ...formUploadRoutes,
   ...treeRoutes,
   ...packRoutes,

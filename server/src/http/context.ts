@@ -1,5 +1,6 @@
 import type { Capability } from '@cairn/protocol/limits'
 import type { Limits } from '../config.ts'
+import type { DirectOffer } from '../domain/direct.ts'
 import type { JobQueue } from '../domain/ports.ts'
 import type { Principals, TokenCodec } from '../domain/principal.ts'
 import type { Stores } from '../domain/stores.ts'
@@ -22,6 +23,10 @@ export interface HttpContext {
   version: string
   /** What this server offers to native clients. */
   capabilities: readonly Capability[]
+  /** What was proved of the bucket, if by now anything was. */
+  direct: () => DirectOffer | undefined
+  /** Whether large downloads of stock clients may be sent to the bucket. */
+  redirectsStock: boolean
   /** True from the first signal to stop on. */
   stopping: () => boolean
 }

@@ -7,6 +7,8 @@ import type { Client } from 'minio'
 export interface S3Options {
   /** `http(s)://host[:port]`, without a path. */
   endpoint: string
+  /** Where clients reach it; default: `endpoint`. */
+  publicEndpoint?: string
   bucket: string
   region: string
   accessKey: string

@@ -3,6 +3,7 @@ import { CairnError, isCode } from '@cairn/protocol/error'
 import type { BlobStore } from '../../domain/ports.ts'
 import { assertKey } from './key.ts'
 import { openS3Client, type S3Options } from './s3-client.ts'
+import { directAccess } from './s3-presign.ts'
 import { upload } from './s3-upload.ts'
 
 export type { S3Options } from './s3-client.ts'
@@ -17,6 +18,8 @@ export function s3BlobStore(options: S3Options): BlobStore {
   const { bucket } = s3
 
   return {
+    direct: directAccess({ ...options, endpoint: options.publicEndpoint ?? options.endpoint }),
+
     async put(key, bytes, putOptions) {
       assertKey(key)
       return await upload(s3, key, bytes, putOptions)

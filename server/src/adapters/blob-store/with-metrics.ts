@@ -36,6 +36,7 @@ export function withMetrics(store: BlobStore, observe: (call: BlobCall) => void)
     list: (prefix, signal) => store.list(prefix, signal),
     removeUnfinished: (before, signal) => measured('remove-unfinished', () => store.removeUnfinished(before, signal), signal),
     check: (signal) => measured('check', () => store.check(signal), signal),
+    direct: store.direct,
 
     async get(key, options) {
       const tell = begin('get')

@@ -32,6 +32,7 @@ export function withRetry(store: BlobStore, policy: RetryPolicy = PATIENT): Blob
     list: (prefix, signal) => listAgain(store, prefix, signal, policy),
     removeUnfinished: (before, signal) => retrying(() => store.removeUnfinished(before, signal), signal, policy),
     check: (signal) => store.check(signal),
+    direct: store.direct,
   }
 }
 

@@ -4,6 +4,7 @@ import type { Catalog } from '../../domain/ports.ts'
 import { createAudit } from './audit.ts'
 import { createBlobs } from './blobs.ts'
 import { createChunkLists } from './chunk-lists.ts'
+import { createDirectUploads } from './direct-uploads.ts'
 import { withDatabaseWords } from './failure.ts'
 import { createObjects } from './objects.ts'
 import { createProjects } from './projects.ts'
@@ -27,6 +28,7 @@ export function createCatalog(pool: pg.Pool, options: CatalogOptions): Catalog {
     ...createBlobs(pool),
     ...createChunkLists(pool),
     ...createSessions(pool),
+    ...createDirectUploads(pool),
     ...createTokens(pool, options.poolConfig),
     ...createAudit(pool),
     check: (signal) => check(pool, signal),
