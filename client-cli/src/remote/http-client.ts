@@ -4,7 +4,7 @@ import { CairnError } from '@cairn/protocol/error'
 import type { Credentials } from './credentials.ts'
 import { answerError, cancelled, TransientError } from './http-error.ts'
 import { exchange, type HttpBody, readText } from './http-exchange.ts'
-import { classify, retry, shown } from './retry.ts'
+import { classify, retry, shown, type Wait } from './retry.ts'
 
 export interface HttpClientOptions {
   /** Requests name paths below its origin. */
@@ -17,7 +17,7 @@ export interface HttpClientOptions {
   connectSeconds?: number | undefined
   /** Without a byte in either direction. */
   stallSeconds?: number | undefined
-  /** How long a server that has answered before may be gone: it may be restarting. */
+  /** How long nothing may go well with a server that has answered before: it may be restarting. Default 300. */
   patienceSeconds?: number | undefined
   /** `http_proxy` and its kin are read from it. */
   env?: Readonly<Record<string, string | undefined>> | undefined
@@ -51,6 +51,8 @@ export interface HttpClient {
   readonly base: URL
   /** Sent so far, repetitions included. */
   readonly requests: number
+  /** Tells of each pause before another try, of whichever request. Returns how to stop listening. */
+  onWait(listener: (wait: Wait) => void): () => void
   /** `read` is part of the attempt: when the body breaks, it is called again with another answer. */
   send<T>(request: HttpRequest, read: (answer: IncomingMessage) => Promise<T>): Promise<T>
   json<T>(request: HttpRequest): Promise<T>
@@ -61,13 +63,16 @@ export interface HttpClient {
 
 /** A server that never answered is more likely absent than restarting. */
 const STRANGER_PATIENCE_SECONDS = 3
+const PATIENCE_SECONDS = 300
 const GONE = [404, 410]
 
 export function createHttpClient(options: HttpClientOptions): HttpClient {
   const base = new URL(options.base)
-  const patienceSeconds = options.patienceSeconds ?? 60
+  const patienceSeconds = options.patienceSeconds ?? PATIENCE_SECONDS
   const agents = createAgents(options)
-  const tally = { requests: 0, answered: false }
+  const tally = { requests: 0, answered: false, progressAt: 0 }
+  const listeners = new Set<(wait: Wait) => void>()
+  const onWait = (wait: Wait) => listeners.forEach((listener) => listener(wait))
 
   const urlOf = (request: { path: string }): URL => {
     const url = new URL(request.path, base)
@@ -77,14 +82,18 @@ export function createHttpClient(options: HttpClientOptions): HttpClient {
   const patiently = <T>(request: Omit<HttpRequest, 'method'>, attempt: () => Promise<T>): Promise<T> => {
     setMaxListeners(0, request.signal)
     const patience = () => (tally.answered ? patienceSeconds : Math.min(patienceSeconds, STRANGER_PATIENCE_SECONDS))
-    return retry({ signal: request.signal, url: urlOf(request), patienceSeconds: patience }, attempt)
+    const [url, progressAt] = [urlOf(request), () => tally.progressAt]
+    return retry({ signal: request.signal, url, patienceSeconds: patience, progressAt, onWait }, attempt)
   }
   const respond = (request: HttpRequest) => respondOnce(request, urlOf(request), { options, agents, tally })
   const send = <T>(request: HttpRequest, read: (answer: IncomingMessage) => Promise<T>): Promise<T> =>
     patiently(request, async () => {
       const answer = await respond(request)
       try {
-        return await read(answer)
+        const result = await read(answer)
+        // Not before: an answer that always breaks off is no progress.
+        tally.progressAt = performance.now()
+        return result
       } finally {
         release(answer, request.method)
       }
@@ -94,6 +103,10 @@ export function createHttpClient(options: HttpClientOptions): HttpClient {
     base,
     get requests() {
       return tally.requests
+    },
+    onWait(listener) {
+      listeners.add(listener)
+      return () => listeners.delete(listener)
     },
     send,
     json: <T>(request: HttpRequest) => send(request, async (answer) => parseJson<T>(await readText(answer), urlOf(request))),

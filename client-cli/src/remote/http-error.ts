@@ -5,15 +5,22 @@ export class TransientError extends Error {
   readonly failure: CairnError
   /** What the server asked for, in milliseconds. */
   readonly retryAfter: number | undefined
+  /** How often the request is worth sending. */
+  readonly attempts: number
 
-  constructor(failure: CairnError, retryAfter?: number) {
+  constructor(failure: CairnError, options: { retryAfter?: number | undefined; attempts?: number } = {}) {
     super(failure.message, { cause: failure })
     this.failure = failure
-    this.retryAfter = retryAfter
+    this.retryAfter = options.retryAfter
+    this.attempts = options.attempts ?? Number.POSITIVE_INFINITY
   }
 }
 
 const PASSING_STATUSES = new Set([408, 425, 429, 500, 502, 503, 504])
+/** A server's own fault may come again each time. */
+const FAULT_ATTEMPTS = 6
+/** A frame that is broken each time was made so. */
+const FRAME_ATTEMPTS = 3
 
 /** The part of an answer that an error is made from. `body` is its first bytes. */
 export interface ErrorAnswer {
@@ -28,7 +35,9 @@ export interface ErrorAnswer {
 /** The error that an answer stands for: the server's own words where it is Cairn's, else the status. */
 export function answerError(answer: ErrorAnswer, credentialSource: string): CairnError | TransientError {
   const failure = parseErrorBody(answer.body, credentialSource) ?? foreignError(answer, credentialSource)
-  return PASSING_STATUSES.has(answer.status) ? new TransientError(failure, parseRetryAfter(answer.retryAfter)) : failure
+  if (!PASSING_STATUSES.has(answer.status)) return failure
+  const retryAfter = parseRetryAfter(answer.retryAfter)
+  return new TransientError(failure, { retryAfter, ...(answer.status === 500 && { attempts: FAULT_ATTEMPTS }) })
 }
 
 function parseErrorBody(body: string, credentialSource: string): CairnError | undefined {
@@ -130,7 +139,9 @@ export const stalled = (url: string, seconds: number): TransientError =>
 /** A frame that broke on the way is as good as a broken connection. */
 export const brokenFrame = (error: unknown, url: string): TransientError | undefined =>
   isCode(error, 'BAD_PACK')
-    ? new TransientError(new CairnError('REMOTE_FAILED', `${url}: ${(error as Error).message}`, { cause: error, exit: 1 }))
+    ? new TransientError(new CairnError('REMOTE_FAILED', `${url}: ${(error as Error).message}`, { cause: error, exit: 1 }), {
+        attempts: FRAME_ATTEMPTS,
+      })
     : undefined
 
 export const cancelled = (signal: AbortSignal): CairnError =>

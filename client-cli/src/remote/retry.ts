@@ -2,23 +2,34 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { CairnError } from '@cairn/protocol/error'
 import { brokenFrame, cancelled, networkError, TransientError } from './http-error.ts'
 
-const MAX_ATTEMPTS = 12
-/** A frame that is broken each time was made so. */
-const FRAME_ATTEMPTS = 3
 const FIRST_PAUSE_MS = 100
 const LONGEST_PAUSE_MS = 5000
-const LONGEST_WISH_MS = 30_000
+/** A server that asks for more than this is asked again sooner. */
+const LONGEST_WISH_MS = 60_000
+
+/** A pause before another try. */
+export interface Wait {
+  seconds: number
+  /** What failed, for a person. */
+  reason: string
+  /** The server said that it has too much to do; otherwise the line or the server broke. */
+  pushedBack: boolean
+}
 
 export interface RetryOptions {
   signal: AbortSignal
   /** For messages; without credentials. */
   url: URL
-  /** How long failures may follow one another, asked for after each. */
+  /** How long failures may follow one another without any progress, asked for after each. */
   patienceSeconds: () => number
+  /** When anything last went well, by `performance.now()`. */
+  progressAt: () => number
+  onWait: (wait: Wait) => void
 }
 
 /**
- * Calls `attempt` again, after growing pauses, while it fails in a way that may pass.
+ * Calls `attempt` again, after pauses, while it fails in a way that may pass, and as long as the patience lasts: counted from
+ * the first failure, or from the last progress of any other request.
  * @throws CairnError, or what `attempt` throws where that is no failure of the connection
  */
 export async function retry<T>(options: RetryOptions, attempt: () => Promise<T>): Promise<T> {
@@ -28,13 +39,14 @@ export async function retry<T>(options: RetryOptions, attempt: () => Promise<T>)
       return await attempt()
     } catch (error) {
       if (options.signal.aborted) throw cancelled(options.signal)
-      const frame = brokenFrame(error, shown(options.url))
-      const failure = frame ?? classify(error, options.url)
+      const failure = brokenFrame(error, shown(options.url)) ?? classify(error, options.url)
       if (!(failure instanceof TransientError)) throw failure
-      firstFailure ??= Date.now()
+      const now = performance.now()
+      firstFailure ??= now
       const pause = pauseBefore(failures, failure.retryAfter)
-      const late = Date.now() + pause - firstFailure > options.patienceSeconds() * 1000
-      if (late || failures >= (frame ? FRAME_ATTEMPTS : MAX_ATTEMPTS)) throw failure.failure
+      const deadline = Math.max(firstFailure, options.progressAt()) + options.patienceSeconds() * 1000
+      if (now + pause > deadline || failures >= failure.attempts) throw failure.failure
+      options.onWait({ seconds: pause / 1000, reason: failure.message, pushedBack: failure.retryAfter !== undefined })
       await pauseFor(pause, options.signal)
     }
   }
@@ -46,10 +58,10 @@ export function classify(error: unknown, url: URL): unknown {
   return networkError(error, url.origin) ?? error
 }
 
-/** Half of the pause is chance, so that clients which failed together do not come back together. */
+/** All of the pause is chance, so that clients which failed together do not come back together. */
 function pauseBefore(attempt: number, wish: number | undefined): number {
   if (wish !== undefined) return Math.min(wish, LONGEST_WISH_MS) * (1 + Math.random() / 4)
-  return Math.min(LONGEST_PAUSE_MS, FIRST_PAUSE_MS * 2 ** (attempt - 1)) * (0.5 + Math.random() / 2)
+  return Math.min(LONGEST_PAUSE_MS, FIRST_PAUSE_MS * 2 ** Math.min(attempt - 1, 16)) * Math.random()
 }
 
 async function pauseFor(milliseconds: number, signal: AbortSignal): Promise<void> {

@@ -12,8 +12,18 @@ export type Event =
   | { type: 'warning'; text: string }
   /** Only with -v. */
   | { type: 'debug'; text: string }
-  /** `done` of `total` so far; drawn as a bar on a terminal, as one line every 10 s elsewhere. Same `task`: same bar. */
-  | { type: 'progress'; task: string; done: number; total?: number | undefined; unit: 'files' | 'bytes' }
+  /**
+   * `done` of `total` so far; drawn as a bar on a terminal, as one line every 10 s elsewhere. Same `task`: same bar.
+   * `waiting`: why it stands still at the moment.
+   */
+  | {
+      type: 'progress'
+      task: string
+      done: number
+      total?: number | undefined
+      unit: 'files' | 'bytes'
+      waiting?: string | undefined
+    }
   | { type: 'progress-end'; task: string }
 
 export type Report = (event: Event) => void

@@ -46,10 +46,11 @@ export function createProgress(stream: Output, now: () => number): Progress {
     update(step) {
       const at = now()
       const task = tasks.get(step.task) ?? { step, startedAt: at, toldAt: at }
+      const turned = (task.step.waiting === undefined) !== (step.waiting === undefined)
       task.step = step
       tasks.set(step.task, task)
       if (stream.isTTY) {
-        if (at - drawnAt >= REDRAW_MS) draw(at)
+        if (turned || at - drawnAt >= REDRAW_MS) draw(at)
       } else if (at - task.toldAt >= TELL_MS) {
         task.toldAt = at
         stream.write(`${describe(task, at)}\n`)
@@ -73,13 +74,14 @@ function barLine(task: Task, at: number, width: number): string {
 }
 
 function describe({ step, startedAt }: Task, at: number): string {
-  const { task, done, total, unit } = step
+  const { task, done, total, unit, waiting } = step
   const seconds = (at - startedAt) / 1000
   const rate = seconds >= 1 ? done / seconds : undefined
   const parts = [
     total === undefined ? amount(done, unit) : `${percent(done, total)} ${amount(done, unit)} of ${amount(total, unit)}`,
   ]
-  if (rate !== undefined && rate > 0) {
+  if (waiting !== undefined) parts.push(waiting)
+  else if (rate !== undefined && rate > 0) {
     parts.push(`${amount(rate, unit)}/s`)
     if (total !== undefined && total > done) parts.push(`${duration((total - done) / rate)} left`)
   }
