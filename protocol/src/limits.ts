@@ -18,6 +18,11 @@ export const MAX_DIGESTS = 250_000
 export const CAPABILITIES = ['uploads', 'tree-deltas', 'deltas', 'direct-get', 'direct-put'] as const
 export type Capability = (typeof CAPABILITIES)[number]
 export const MAX_TREE_BYTES = 256 * 1024 * 1024
+/** A tree as the difference to another one (see `encodeTreeDelta`). */
+export const TREE_DELTA_TYPE = 'application/vnd.cairn.tree-delta'
+export const MAX_TREE_DELTA_BYTES = 16 * 1024 * 1024
+/** At most this many bases to choose from in one question for a tree. */
+export const MAX_TREE_BASES = 16
 /** At most this many objects in one question about direct ways. */
 export const MAX_DIRECT = 100
 /** The longest object that one PUT to a bucket takes: S3's own limit. */
