@@ -16,6 +16,7 @@ import { directCapabilities, searchDirect } from './direct-search.ts'
 import type { BlobStore, Catalog, JobQueue } from './domain/ports.ts'
 import { createPrincipals, type TokenCodec } from './domain/principal.ts'
 import { rememberProjects } from './domain/projects.ts'
+import { createSmallObjects } from './domain/small-objects.ts'
 import type { Stores } from './domain/stores.ts'
 import { createAdmission } from './http/admission.ts'
 import { createApp } from './http/app.ts'
@@ -103,7 +104,8 @@ export async function openParts(config: Config, log: Log, database: Database, gi
     const jobs = await openJobs(config, { pool, poolConfig: database.poolConfig, catalog, log })
     const metrics = createMetrics()
     const measured = withMetrics(blobs.store, (call) => metrics.blobCall(call))
-    const stores: Stores = { catalog, blobs: measured, clock, notice: createNotice(log, metrics) }
+    const base = { catalog, blobs: measured, clock, notice: createNotice(log, metrics) }
+    const stores: Stores = { ...base, small: createSmallObjects(base) }
     return {
       config,
       log,

@@ -22,7 +22,7 @@ export async function recordDamage(stores: Stores, projectId: number, rows: read
 }
 
 /** Called when an object that was damaged is there again. */
-export async function mendTrees(stores: Stores, projectId: number): Promise<void> {
+export async function mendTrees(stores: Pick<Stores, 'catalog' | 'notice'>, projectId: number): Promise<void> {
   const mended = await stores.catalog.mendTrees(projectId)
   if (mended.length > 0) stores.notice({ type: 'mended', projectId, trees: mended.length })
 }

@@ -1,11 +1,12 @@
-import { type Digest, isTree, parseDigest } from '@cairn/protocol/digest'
+import { type Digest, isLegacy, isTree, parseDigest } from '@cairn/protocol/digest'
 import { CairnError, isCode } from '@cairn/protocol/error'
 import type { ObjectAnswer } from '@cairn/protocol/api'
 import { singleKey } from './blob-key.ts'
+import { auditConflicts, conflict } from './conflict.ts'
 import { mendTrees, recordDamage } from './damage.ts'
 import type { ByteRange, Bytes, NewObject, ObjectRow, ProjectRow } from './ports.ts'
 import type { Stores } from './stores.ts'
-import { verifyStored, verifyStream } from './verify-stream.ts'
+import { measureBytes, requireDigest, verifyStored, verifyStream } from './verify-stream.ts'
 
 export interface StoreObject {
   /** undefined: the object is named by what its bytes hash to. Never a tree: those go through `storeTree`. */
@@ -20,7 +21,7 @@ export interface StoreObject {
 
 /**
  * Stores one object: bytes verified, blob durable, row committed, in that order. A crash after the blob and before the row
- * leaves a blob that no row names; it is never visible.
+ * leaves a blob that no row names; it is never visible. A small one shares its blob and its commit with others that arrive.
  * @throws CairnError DIGEST_MISMATCH, DIGEST_CONFLICT, BODY_TOO_LARGE, and what `bytes` and the blob store throw
  */
 export async function storeObject(stores: Stores, project: ProjectRow, request: StoreObject): Promise<ObjectAnswer> {
@@ -52,22 +53,6 @@ export async function linkSingle(
     throw conflict(object.digest)
   }
   return outcome
-}
-
-export function conflict(digest: Digest): CairnError {
-  return new CairnError('DIGEST_CONFLICT', `${digest}: the project holds other bytes under this digest`, {
-    hint: 'Two different contents share this md5. Ask an administrator to look at the audit log.',
-  })
-}
-
-export async function auditConflicts(stores: Stores, project: ProjectRow, objects: readonly NewObject[]): Promise<void> {
-  await stores.catalog.audit({
-    action: 'object.conflict',
-    project: project.slug,
-    detail: {
-      objects: objects.slice(0, 100).map(({ digest, sha256 }) => ({ digest, sha256: Buffer.from(sha256).toString('hex') })),
-    },
-  })
 }
 
 export async function findRow(stores: Stores, projectId: number, digest: Digest): Promise<ObjectRow | undefined> {

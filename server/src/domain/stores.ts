@@ -1,11 +1,14 @@
 import type { Digest } from '@cairn/protocol/digest'
 import type { BlobStore, Catalog, Clock, LinkOutcome } from './ports.ts'
+import type { SmallObjects } from './small-objects.ts'
 
 /** What every part of the domain works on. `wire.ts` builds it once. */
 export interface Stores {
   catalog: Catalog
   blobs: BlobStore
   clock: Clock
+  /** Takes in small objects that come one by one. */
+  small: SmallObjects
   /** Told what happened, for the log and the metrics. Never throws. */
   notice: (notice: Notice) => void
 }

@@ -1,5 +1,6 @@
 import type pg from 'pg'
 import type { Digest } from '@cairn/protocol/digest'
+import { createBatching } from '../../domain/batching.ts'
 import type { Catalog, ObjectRow } from '../../domain/ports.ts'
 import { batches, digestArrays, digestOfRow } from './digest-array.ts'
 import { linkBlob } from './link-blob.ts'
@@ -8,8 +9,10 @@ import { OBJECT_COLUMNS, objectOf, type RawObject } from './object-row.ts'
 type Objects = Pick<Catalog, 'findObjects' | 'findMissing' | 'linkBlob' | 'listDamaged'>
 
 export function createObjects(pool: pg.Pool): Objects {
+  const lookUp = createLookup(pool)
   return {
-    findObjects: (projectId, digests) => findObjects(pool, projectId, digests),
+    findObjects: (projectId, digests) =>
+      digests.length <= LOOKUP_DIGESTS ? lookUp(projectId, digests) : findObjects(pool, projectId, digests),
     findMissing: (projectId, digests) => findMissing(pool, projectId, digests),
     linkBlob: (projectId, blob, objects, options) => linkBlob(pool, projectId, blob, objects, options?.state ?? 'live'),
     listDamaged: async (projectId) => {
@@ -23,20 +26,59 @@ export function createObjects(pool: pg.Pool): Objects {
   }
 }
 
+/** Questions up to here share a round trip with others. */
+const LOOKUP_DIGESTS = 32
+const LOOKUP_LANES = 2
+const LOOKUP_MEMBERS = 500
+
+interface Lookup {
+  projectId: number
+  digests: readonly Digest[]
+}
+
+/** Small questions wait for each other while a query is under way: a stock client asks for each object by itself. */
+function createLookup(pool: pg.Pool): Objects['findObjects'] {
+  const batching = createBatching<Lookup, ObjectRow[]>({
+    lanes: LOOKUP_LANES,
+    members: LOOKUP_MEMBERS,
+    run: (batch) => answerLookups(pool, batch),
+  })
+  return (projectId, digests) => batching.add({ projectId, digests })
+}
+
+async function answerLookups(pool: pg.Pool, batch: readonly Lookup[]): Promise<ObjectRow[][]> {
+  const found = new Map<number, Map<Digest, ObjectRow>>()
+  for (const projectId of new Set(batch.map((lookup) => lookup.projectId))) {
+    const digests = new Set(batch.flatMap((lookup) => (lookup.projectId === projectId ? lookup.digests : [])))
+    const rows = await queryObjects(pool, projectId, [...digests], 'look-up')
+    found.set(projectId, new Map(rows.map((row) => [row.digest, row])))
+  }
+  return batch.map(({ projectId, digests }) => {
+    const rows = found.get(projectId)
+    return [...new Set(digests)].flatMap((digest) => rows?.get(digest) ?? [])
+  })
+}
+
 async function findObjects(pool: pg.Pool, projectId: number, digests: readonly Digest[]): Promise<ObjectRow[]> {
   const found: ObjectRow[] = []
-  for (const batch of batches(digests)) {
-    const { rows } = await pool.query<RawObject>(
-      `select ${OBJECT_COLUMNS}
-       from (select distinct * from unnest($2::uuid[], $3::smallint[])) as x (md5, kind)
+  for (const batch of batches([...new Set(digests)])) {
+    for (const row of await queryObjects(pool, projectId, batch)) found.push(row)
+  }
+  return found
+}
+
+/** @param digests without doubles. `name`: parsed and planned once a connection */
+async function queryObjects(pool: pg.Pool, projectId: number, digests: readonly Digest[], name?: string): Promise<ObjectRow[]> {
+  const { rows } = await pool.query<RawObject>({
+    ...(name === undefined ? {} : { name }),
+    text: `select ${OBJECT_COLUMNS}
+       from unnest($2::uuid[], $3::smallint[]) as x (md5, kind)
        join object o on o.project_id = $1 and o.md5 = x.md5 and o.kind = x.kind -- index object_digest
        join blob b on b.id = o.blob_id
        left join tree t on t.object_id = o.id`,
-      [projectId, ...digestArrays(batch)],
-    )
-    for (const row of rows) found.push(objectOf(row))
-  }
-  return found
+    values: [projectId, ...digestArrays(digests)],
+  })
+  return rows.map(objectOf)
 }
 
 async function findMissing(

@@ -120,7 +120,8 @@ async function takeUpload(
 ): Promise<void> {
   const { project, digest } = asked
   const signal = goneSignal(res)
-  if (isPresent(await findRow(context.stores, project.id, digest))) {
+  const standing = (await findRow(context.stores, project.id, digest)) ?? null
+  if (isPresent(standing ?? undefined)) {
     answerBytes(req, res, 200, new Uint8Array())
     return
   }
@@ -130,7 +131,7 @@ async function takeUpload(
   } else {
     const limit = context.limits.objectBytes
     await takeBody(context, req, { limit, memory: STREAM_BYTES, wait: true, signal }, (bytes, size) =>
-      storeObject(context.stores, project, { digest, bytes, size, limit, signal }),
+      storeObject(context.stores, project, { digest, standing, bytes, size, limit, signal }),
     )
   }
   answerBytes(req, res, 201, new Uint8Array())
