@@ -5,12 +5,16 @@ import { singleKey } from './blob-key.ts'
 import { auditConflicts, conflict } from './conflict.ts'
 import { mendTrees, recordDamage } from './damage.ts'
 import type { ByteRange, Bytes, NewObject, ObjectRow, ProjectRow } from './ports.ts'
+import { readAhead } from './read-ahead.ts'
+import { SMALL_BYTES } from './small-objects.ts'
 import type { Stores } from './stores.ts'
 import { measureBytes, requireDigest, verifyStored, verifyStream } from './verify-stream.ts'
 
 export interface StoreObject {
   /** undefined: the object is named by what its bytes hash to. Never a tree: those go through `storeTree`. */
   digest: Digest | undefined
+  /** The row of the digest, where the caller has just looked: null when there was none. */
+  standing?: ObjectRow | null | undefined
   bytes: Bytes
   /** The length the sender announced. */
   size: number | undefined
@@ -26,14 +30,44 @@ export interface StoreObject {
  */
 export async function storeObject(stores: Stores, project: ProjectRow, request: StoreObject): Promise<ObjectAnswer> {
   if (request.digest && isTree(request.digest)) throw new Error('a tree goes through storeTree')
-  const standing = request.digest ? await findRow(stores, project.id, request.digest) : undefined
+  const standing = await standingRow(stores, project, request)
+  const repairs = standing?.state === 'damaged'
+  const { whole, bytes } = await readAhead(request.bytes, Math.min(SMALL_BYTES, request.limit))
+  if (whole) return storeSmall(stores, project, whole, { ...request, repairs })
+  const answer = await storeAlone(stores, project, { ...request, bytes })
+  if (repairs && answer.outcome === 'stored') await mendTrees(stores, project.id)
+  return answer
+}
+
+async function standingRow(
+  stores: Stores,
+  project: ProjectRow,
+  { digest, standing }: StoreObject,
+): Promise<ObjectRow | null | undefined> {
+  return standing === undefined && digest ? findRow(stores, project.id, digest) : standing
+}
+
+async function storeSmall(
+  stores: Stores,
+  project: ProjectRow,
+  bytes: Uint8Array,
+  request: { digest: Digest | undefined; repairs: boolean; signal: AbortSignal },
+): Promise<ObjectAnswer> {
+  const measured = measureBytes(bytes, { legacy: request.digest !== undefined && isLegacy(request.digest) })
+  if (request.digest) requireDigest(measured, request.digest)
+  const digest = request.digest ?? parseDigest(measured.md5)
+  const { repairs, signal } = request
+  const outcome = await stores.small.store(project, { digest, bytes, measured, repairs, signal })
+  return { digest, size: bytes.length, outcome }
+}
+
+async function storeAlone(stores: Stores, project: ProjectRow, request: StoreObject): Promise<ObjectAnswer> {
   const key = singleKey(project.id, request.digest)
   const verified = verifyStream(request.bytes, request)
   await stores.blobs.put(key, verified.bytes, { signal: request.signal, size: request.size })
   const { md5, sha256, size } = verified.measured()
   const digest = request.digest ?? parseDigest(md5)
   const outcome = await linkSingle(stores, project, key, { digest, size, sha256, offset: 0 })
-  if (standing?.state === 'damaged' && outcome === 'stored') await mendTrees(stores, project.id)
   return { digest, size, outcome }
 }
 
