@@ -10,6 +10,12 @@ export function singleKey(projectId: number, digest: Digest | undefined): string
   return `${projectId}/objects/${name}-${randomUUID()}`
 }
 
+/** A blob that is made of others: see `recipe.ts`. */
+export const deltaKey = (projectId: number, digest: Digest): string =>
+  `${projectId}/deltas/${md5Of(digest).slice(0, 2)}/${md5Of(digest)}-${kindOf(digest)}-${randomUUID()}`
+
+export const isDeltaKey = (key: string): boolean => /^\d+\/deltas\//.test(key)
+
 export const packKey = (projectId: number): string => `${projectId}/packs/${randomUUID()}`
 
 /** Whether a blob holds one object and nothing else. */

@@ -7,6 +7,7 @@ import { mendTrees, recordDamage } from './damage.ts'
 import type { ByteRange, Bytes, NewObject, ObjectRow, ProjectRow } from './ports.ts'
 import { readAhead } from './read-ahead.ts'
 import { SMALL_BYTES } from './small-objects.ts'
+import { readStored } from './recipe.ts'
 import type { Stores } from './stores.ts'
 import { measureBytes, requireDigest, verifyStored, verifyStream } from './verify-stream.ts'
 
@@ -71,15 +72,17 @@ async function storeAlone(stores: Stores, project: ProjectRow, request: StoreObj
   return { digest, size, outcome }
 }
 
-/** Links a blob of one object. @throws CairnError DIGEST_CONFLICT, which is audited: two contents with one md5 are no accident. */
+/** Links a blob of one object; `delta` says what it is made of. @throws CairnError DIGEST_CONFLICT, which is audited: two contents with one md5 are no accident. */
 export async function linkSingle(
   stores: Stores,
   project: ProjectRow,
   key: string,
   object: NewObject,
-  options: { state?: 'live' | 'pending' } = {},
+  options: { state?: 'live' | 'pending'; delta?: { size: number; bases: readonly string[] } } = {},
 ): Promise<'stored' | 'exists'> {
-  const [outcome] = await stores.catalog.linkBlob(project.id, { key, size: object.size, kind: 'single' }, [object], options)
+  const { delta, ...state } = options
+  const blob = delta ? { key, kind: 'delta' as const, ...delta } : { key, size: object.size, kind: 'single' as const }
+  const [outcome] = await stores.catalog.linkBlob(project.id, blob, [object], state)
   if (outcome === undefined) throw new Error(`no outcome for ${object.digest}`)
   stores.notice({ type: 'stored', outcome, objects: 1, bytes: object.size })
   if (outcome === 'conflict') {
@@ -126,7 +129,7 @@ export async function* readObject(
   const range = options.range ?? { start: 0, end: row.size }
   if (range.end === range.start) return
   try {
-    const source = openRange(stores, row, range, options.signal)
+    const source = readStored(stores, row, range, options.signal)
     const whole = range.start === 0 && range.end === row.size
     yield* whole ? verifyStored(source, row) : expectBytes(source, range.end - range.start, row.digest)
   } catch (error) {
@@ -134,18 +137,6 @@ export async function* readObject(
     const reason = error instanceof Error ? error.message : String(error)
     await recordDamage(stores, projectId, [row], reason)
     throw new CairnError('OBJECT_DAMAGED', `${row.digest}: the stored bytes are damaged`, { cause: error })
-  }
-}
-
-async function* openRange(stores: Stores, row: ObjectRow, range: ByteRange, signal: AbortSignal): AsyncGenerator<Uint8Array> {
-  const stream = await stores.blobs.get(row.key, {
-    range: { start: row.offset + range.start, end: row.offset + range.end },
-    signal,
-  })
-  try {
-    for await (const chunk of stream) yield chunk as Uint8Array
-  } finally {
-    stream.destroy()
   }
 }
 

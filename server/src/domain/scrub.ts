@@ -1,7 +1,9 @@
 import { createHash } from 'node:crypto'
 import { isCode } from '@cairn/protocol/error'
+import { isDeltaKey } from './blob-key.ts'
 import { recordDamage } from './damage.ts'
 import type { Bytes, ObjectRow } from './ports.ts'
+import { readStored } from './recipe.ts'
 import type { Stores } from './stores.ts'
 
 const BATCH = 100
@@ -50,8 +52,11 @@ async function findDamage(
   objects: readonly ObjectRow[],
   signal: AbortSignal,
 ): Promise<ObjectRow[]> {
-  if (objects.length === 0) return []
+  const [first] = objects
+  if (first === undefined) return []
   try {
+    // Hashed as it is served: what is lost in a base is lost to all that is made of it.
+    if (isDeltaKey(blob.key)) return await hashMembers(readStored(stores, first, { start: 0, end: first.size }, signal), objects)
     const stream = await stores.blobs.get(blob.key, { signal })
     try {
       return await hashMembers(stream as Bytes, objects)
@@ -59,7 +64,7 @@ async function findDamage(
       stream.destroy()
     }
   } catch (error) {
-    if (isCode(error, 'NOT_FOUND')) return [...objects]
+    if (isCode(error, 'NOT_FOUND', 'OBJECT_DAMAGED')) return [...objects]
     throw error
   }
 }

@@ -7,6 +7,7 @@ import { openApiRoute } from './openapi.ts'
 import { requestLog } from './request-log.ts'
 import { auditRoutes } from './routes/audit.ts'
 import { directRoutes } from './routes/direct.ts'
+import { deltaRoutes } from './routes/deltas.ts'
 import { dvcRemoteRoutes, serveDvcRemote } from './routes/dvc-remote.ts'
 import { formUploadRoutes } from './routes/form-uploads.ts'
 import { healthRoutes } from './routes/health.ts'
@@ -27,6 +28,7 @@ export const ROUTES: readonly Route[] = [
   ...formUploadRoutes,
   ...treeRoutes,
   ...packRoutes,
+  ...deltaRoutes,
   ...sessionRoutes,
   ...tokenRoutes,
   ...jobRoutes,

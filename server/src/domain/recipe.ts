@@ -1,0 +1,93 @@
+import {
+  LITERAL,
+  MAX_DELTA_HEADER_BYTES,
+  parseRecipe,
+  type Recipe,
+  recipeLength,
+  type Segment,
+  sliceSegments,
+} from '@cairn/protocol/delta'
+import { CairnError, isCode } from '@cairn/protocol/error'
+import { isDeltaKey } from './blob-key.ts'
+import { type Piece, readPieces } from './pieces.ts'
+import type { BlobStore, ByteRange, ObjectRow } from './ports.ts'
+import type { Stores } from './stores.ts'
+
+/** A recipe at rest never changes, and each range of its object asks for it. */
+const KEPT_BYTES = 8 * 1024 * 1024
+
+interface StoredRecipe {
+  recipe: Recipe
+  /** Where the literals start. */
+  headerBytes: number
+}
+
+type Stored = Pick<ObjectRow, 'digest' | 'key' | 'offset' | 'size'>
+
+/** Where the bytes of a part of the object are. @throws CairnError OBJECT_DAMAGED, STORAGE_FAILED, NOT_FOUND when its recipe is gone */
+export async function piecesOf(stores: Stores, row: Stored, range: ByteRange, signal: AbortSignal): Promise<Piece[]> {
+  if (!isDeltaKey(row.key)) return [{ key: row.key, offset: row.offset + range.start, length: range.end - range.start }]
+  const { recipe, headerBytes } = await loadRecipe(stores.blobs, row.key, signal)
+  if (recipe.digest !== row.digest || recipe.size !== row.size) {
+    throw new CairnError('OBJECT_DAMAGED', `${row.digest}: its recipe is another object's`)
+  }
+  const place = ({ base, offset, length }: Segment): Piece =>
+    base === LITERAL ? { key: row.key, offset: headerBytes + offset, length } : { key: recipe.bases[base] ?? '', offset, length }
+  return sliceSegments(recipe.segments, range.start, range.end).map(place)
+}
+
+/** The object's stored bytes, put together and not verified. @throws as `piecesOf`, while it is read */
+export async function* readStored(
+  stores: Stores,
+  row: Stored,
+  range: ByteRange,
+  signal: AbortSignal,
+): AsyncGenerator<Uint8Array> {
+  if (isDeltaKey(row.key)) {
+    yield* readPieces(stores.blobs, await piecesOf(stores, row, range, signal), signal)
+    return
+  }
+  const stream = await stores.blobs.get(row.key, {
+    range: { start: row.offset + range.start, end: row.offset + range.end },
+    signal,
+  })
+  try {
+    for await (const chunk of stream) yield chunk as Uint8Array
+  } finally {
+    stream.destroy()
+  }
+}
+
+const kept = new WeakMap<BlobStore, Map<string, StoredRecipe>>()
+
+async function loadRecipe(blobs: BlobStore, key: string, signal: AbortSignal): Promise<StoredRecipe> {
+  const memory = kept.get(blobs) ?? new Map<string, StoredRecipe>()
+  kept.set(blobs, memory)
+  const stored = memory.get(key) ?? (await readRecipe(blobs, key, signal))
+  memory.delete(key)
+  memory.set(key, stored)
+  let bytes = 0
+  for (const { headerBytes } of memory.values()) bytes += headerBytes
+  for (const [oldest, { headerBytes }] of memory) {
+    if (bytes <= KEPT_BYTES) break
+    memory.delete(oldest)
+    bytes -= headerBytes
+  }
+  return stored
+}
+
+async function readRecipe(blobs: BlobStore, key: string, signal: AbortSignal): Promise<StoredRecipe> {
+  const stream = await blobs.get(key, { range: { start: 0, end: MAX_DELTA_HEADER_BYTES }, signal })
+  try {
+    const chunks: Buffer[] = []
+    for await (const chunk of stream) chunks.push(chunk as Buffer)
+    const start = Buffer.concat(chunks)
+    const headerBytes = recipeLength(start)
+    return { recipe: parseRecipe(start.subarray(0, headerBytes)), headerBytes }
+  } catch (error) {
+    if (!isCode(error, 'BAD_DELTA')) throw error
+    throw new CairnError('OBJECT_DAMAGED', `the recipe of ${key} is damaged`, { cause: error })
+  } finally {
+    stream.destroy()
+  }
+}
