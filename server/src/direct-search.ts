@@ -37,6 +37,7 @@ export function directCapabilities(offer: DirectOffer | undefined): Capability[]
 /** Asks the bucket what clients may do there directly, now and, while it does not answer, again later. Ends with the signal. */
 export function searchDirect(parts: DirectParts, signal: AbortSignal): DirectSearch {
   let offer: DirectOffer | undefined
+  const looked = Promise.withResolvers<void>()
   const search = async (): Promise<void> => {
     for (let pause = FIRST_PAUSE_MS; !signal.aborted; pause = Math.min(pause * 2, LONGEST_PAUSE_MS)) {
       try {
@@ -47,12 +48,13 @@ export function searchDirect(parts: DirectParts, signal: AbortSignal): DirectSea
       } catch (error) {
         if (signal.aborted) return
         parts.log.warn({ err: error }, 'the bucket does not say what clients may do there; everything goes through the server')
-        await sleep(pause, undefined, { signal }).catch(() => undefined)
+        looked.resolve()
+        await sleep(pause, undefined, { signal, ref: false }).catch(() => undefined)
       }
     }
   }
   const patience = sleep(FIRST_LOOK_MS, undefined, { signal, ref: false }).catch(() => undefined)
-  return { offer: () => offer, firstLook: Promise.race([search(), patience]) }
+  return { offer: () => offer, firstLook: Promise.race([search(), looked.promise, patience]) }
 }
 
 /** One look. @throws CairnError STORAGE_FAILED when the bucket does not answer */

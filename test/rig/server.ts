@@ -26,6 +26,8 @@ export interface TestServerOptions {
   replicaOf?: TestServer
   /** Runs jobs as well. */
   jobs?: boolean
+  /** Settings; with S3_ENDPOINT among them the blobs are in that bucket. */
+  env?: Record<string, string>
 }
 
 export interface TestServer {
@@ -61,9 +63,19 @@ export async function startTestServer(options: TestServerOptions = {}): Promise<
   const home = options.replicaOf?.blobDir ?? mkdtempSync(path.join(os.tmpdir(), 'cairn-server-'))
   const disk = diskBlobStore(home)
   const blobStore = options.blobs?.(disk) ?? disk
-  const config = { ...readConfig({}), home, port: 0, limits: { ...DEFAULT_LIMITS, shutdownSeconds: 2, ...options.limits } }
+  const config = {
+    ...readConfig(options.env ?? {}),
+    home,
+    port: 0,
+    limits: { ...DEFAULT_LIMITS, shutdownSeconds: 2, ...options.limits },
+  }
   const database = { poolConfig, kind: 'test', stop: () => postgres?.stop() ?? Promise.resolve() }
-  const parts = await openParts(config, createLog({ level: 'silent', pretty: false }), database, { blobs: blobStore })
+  const parts = await openParts(
+    config,
+    createLog({ level: 'silent', pretty: false }),
+    database,
+    config.s3 ? {} : { blobs: blobStore },
+  )
   const serving = await serve(parts)
   const stopping = new AbortController()
   const jobs = options.jobs ? work(parts, stopping.signal) : Promise.resolve()

@@ -48,7 +48,9 @@ export async function probeDirect(options: S3Options, store: BlobStore, signal: 
     const key = freshKey()
     const taken = await sendPut(access.put(key, bind({ bytes })), bytes, signal)
     if (!isTaken(taken.status)) return sameForBoth(`it refuses a signed PUT: ${taken.status} ${taken.reason}`)
-    const tried = await Promise.all(trials(bytes, expired).map((trial) => tryFault(trial, { access, store, key: freshKey(), signal })))
+    const tried = await Promise.all(
+      trials(bytes, expired).map((trial) => tryFault(trial, { access, store, key: freshKey(), signal })),
+    )
     return { put: tried.find((fault) => fault !== undefined), get: await tryReads(key, bytes, { access, expired, signal }) }
   } finally {
     await store.delete(keys).catch(() => undefined)
@@ -70,7 +72,12 @@ function trials(bytes: Buffer, expired: DirectAccess): Trial[] {
     { fault: 'fewer bytes than were signed', bound: { bytes: shorter, size: bytes.length }, sent: shorter },
     { fault: 'an upload without its md5', bound: { bytes }, sent: bytes, alter: without('content-md5') },
     { fault: 'an upload without its sha256', bound: { bytes }, sent: bytes, alter: without('x-amz-checksum-sha256') },
-    { fault: 'a URL for another key', bound: { bytes }, sent: bytes, alter: ({ url, headers }) => ({ url: otherKey(url), headers }) },
+    {
+      fault: 'a URL for another key',
+      bound: { bytes },
+      sent: bytes,
+      alter: ({ url, headers }) => ({ url: otherKey(url), headers }),
+    },
     { fault: 'a URL that has expired', bound: { bytes }, sent: bytes, access: expired },
   ]
 }
@@ -110,7 +117,8 @@ async function tryReads(
     send(tampered(url), {}, signal),
   ])
   if (whole.status !== 200 || !whole.body.equals(bytes)) return `a signed GET fails: ${whole.status} ${whole.reason}`
-  if (range.status !== 206 || !range.body.equals(bytes.subarray(10, 20))) return `a GET of a range fails: ${range.status} ${range.reason}`
+  if (range.status !== 206 || !range.body.equals(bytes.subarray(10, 20)))
+    return `a GET of a range fails: ${range.status} ${range.reason}`
   if (isTaken(late.status)) return 'it takes a URL that has expired'
   return isTaken(altered.status) ? 'it does not look at the signature of a GET' : undefined
 }

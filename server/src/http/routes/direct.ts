@@ -55,7 +55,9 @@ export const directRoutes: Route[] = [
     summary: 'URLs to read objects straight from the bucket',
     access: { kind: 'project', scope: 'read' },
     body: directGetRequest,
-    answers: { 200: { schema: directGetAnswer, description: 'In the order asked; one that shares its blob with others has no URL' } },
+    answers: {
+      200: { schema: directGetAnswer, description: 'In the order asked; one that shares its blob with others has no URL' },
+    },
     errors: ['BAD_REQUEST', 'BAD_DIGEST', 'OBJECT_UNKNOWN', 'NOT_FOUND'],
     async handle({ context, req, res, project, body }) {
       const { challenge } = requireOffer(context, 'get')
