@@ -94,9 +94,7 @@ export const directPutAnswer = z.object({
   expiresAt: time,
   check: directCheck,
   /** Without those that are present by now. `headers` have to be sent just so. */
-  uploads: z.array(
-    z.object({ digest: digestSchema, upload: z.uuid(), url: z.url(), headers: z.record(z.string(), z.string()) }),
-  ),
+  uploads: z.array(z.object({ digest: digestSchema, upload: z.uuid(), url: z.url(), headers: z.record(z.string(), z.string()) })),
 })
 export type DirectPutAnswer = z.infer<typeof directPutAnswer>
 /** `POST objects/direct/commit?session=ID` */
@@ -135,7 +133,10 @@ export const standingUpload = z.object({
 })
 export type StandingUpload = z.infer<typeof standingUpload>
 /** `upload: null`: the object is here already. */
-export const uploadAnswer = z.union([standingUpload, z.object({ upload: z.null(), digest: digestSchema, size: z.number().int() })])
+export const uploadAnswer = z.union([
+  standingUpload,
+  z.object({ upload: z.null(), digest: digestSchema, size: z.number().int() }),
+])
 export type UploadAnswer = z.infer<typeof uploadAnswer>
 export const partAnswer = z.object({ part: z.number().int(), outcome: z.enum(['stored', 'exists']) })
 export type PartAnswer = z.infer<typeof partAnswer>
@@ -208,7 +209,7 @@ export const job = z.object({
   error: z.string().nullable(),
 })
 export type Job = z.infer<typeof job>
-export const jobRequest = z.object({ type: z.enum(['scrub', 'expire-sessions']) })
+export const jobRequest = z.object({ type: z.enum(['scrub', 'expire-sessions', 'expire-uploads']) })
 export const jobList = z.object({ jobs: z.array(job) })
 
 export const auditEvent = z.object({

@@ -18,6 +18,7 @@ import { createPrincipals, type TokenCodec } from './domain/principal.ts'
 import { rememberProjects } from './domain/projects.ts'
 import { createSmallObjects } from './domain/small-objects.ts'
 import type { Stores } from './domain/stores.ts'
+import { createUploads } from './domain/uploads.ts'
 import { createAdmission } from './http/admission.ts'
 import { createApp } from './http/app.ts'
 import { listen } from './http/listen.ts'
@@ -32,6 +33,10 @@ const OPEN_READS = 128
 const OPEN_WRITES = 128
 /** An upload to a bucket holds up to two parts of 16 MiB: 768 MiB when all of them are slow. More wait for their turn. */
 const OPEN_BUCKET_WRITES = 24
+/** A part of a large object streams through, and holds some chunks. */
+const OPEN_BUCKET_PARTS = 40
+/** Of one project. Each may stand for a week, and holds what it was sent. */
+const OPEN_UPLOADS = 1000
 const FLUSH_MILLISECONDS = 30_000
 const DAMAGE_MILLISECONDS = 30_000
 const JOBS_AT_ONCE = 2
@@ -132,7 +137,7 @@ async function openBlobs({ s3, home }: Config): Promise<{ store: BlobStore; kind
   if (!s3)
     return { store: withLimit(diskBlobStore(home), { reads, writes: OPEN_WRITES }), kind: `files in ${path.join(home, 'blobs')}` }
   const { s3BlobStore } = await import('./adapters/blob-store/s3.ts')
-  const limited = withLimit(s3BlobStore(s3), { reads, writes: OPEN_BUCKET_WRITES })
+  const limited = withLimit(s3BlobStore(s3), { reads, writes: OPEN_BUCKET_WRITES, parts: OPEN_BUCKET_PARTS })
   return { store: withRetry(limited), kind: `bucket ${s3.bucket} at ${s3.endpoint}` }
 }
 
@@ -176,8 +181,10 @@ export async function serve(parts: Parts): Promise<Serving> {
   const direct = searchDirect(parts, background.signal)
   await direct.firstLook
   metrics.watch({ admission, damagedObjects: countDamage(stores) })
+  const uploads = createUploads(stores, { objectBytes: config.limits.objectBytes, openUploads: OPEN_UPLOADS })
   const app = createApp({
     stores,
+    uploads,
     jobs,
     principals,
     codec,
@@ -188,7 +195,7 @@ export async function serve(parts: Parts): Promise<Serving> {
     log,
     version: VERSION,
     get capabilities() {
-      return directCapabilities(direct.offer())
+      return ['uploads' as const, ...directCapabilities(direct.offer())]
     },
     direct: direct.offer,
     redirectsStock: config.direct.stockDownloads,
@@ -206,6 +213,7 @@ export async function serve(parts: Parts): Promise<Serving> {
       stopping = true
       clearInterval(flushing)
       await listening.close(config.limits.shutdownSeconds)
+      await uploads.close()
       background.abort()
       await watching
       await flush()

@@ -44,7 +44,11 @@ describe.runIf(REDIS_URL !== undefined)('with a real Redis', () => {
     return { queue, second, pool: pools[0], close: async () => void (await Promise.all([queue.close(), second.close()])) }
   })
 
-  const handlers = { scrub: async () => undefined, 'expire-sessions': async () => undefined }
+  const handlers = {
+    scrub: async () => undefined,
+    'expire-sessions': async () => undefined,
+    'expire-uploads': async () => undefined,
+  }
 
   /** Runs jobs under another name in Redis, which knows nothing of what the first one carried, until this one is done. */
   async function endElsewhere(id: string): Promise<void> {

@@ -40,5 +40,5 @@ test('expired sessions are cleared by a job', async () => {
 test('both jobs wait for their time by themselves', async () => {
   const { jobs } = (await (await server.ask('GET', '/api/v1/jobs')).json()) as { jobs: Job[] }
   const waiting = jobs.filter((job) => job.state === 'queued').map((job) => job.type)
-  expect(waiting.toSorted()).toEqual(['expire-sessions', 'scrub'])
+  expect(waiting.toSorted()).toEqual(['expire-sessions', 'expire-uploads', 'scrub'])
 })

@@ -33,6 +33,6 @@ export async function expire(stores: Stores, signal: AbortSignal): Promise<Expir
     blobs += trash.length
   }
   const before = new Date(stores.clock.now().getTime() - UNFINISHED_MILLISECONDS)
-  const unfinished = await stores.blobs.removeUnfinished(before, signal)
+  const unfinished = await stores.blobs.removeUnfinished(before, signal, await stores.catalog.listDrafts())
   return { sessions, trees, blobs, unfinished, abandoned }
 }

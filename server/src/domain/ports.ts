@@ -65,6 +65,25 @@ export interface BlobStore {
    * @throws CairnError NOT_FOUND when there is no such key (before the stream is returned), STORAGE_FAILED
    */
   get(key: string, options: { range?: ByteRange | undefined; signal: AbortSignal }): Promise<Readable>
+  /**
+   * Begins a blob that grows in parts, of a size known from the start. Resolves with what the store calls it: with that and
+   * the other values of a `BlobDraft` any process can go on. Nothing is visible under `key` before `completeDraft`.
+   */
+  beginDraft(key: string, size: PartedSize, signal: AbortSignal): Promise<string>
+  /**
+   * Stores one part, of exactly the length that its number calls for, and resolves with a receipt once it is durable. Parts
+   * may come in any order and at once; a number may come again after it failed, but by one sender at a time.
+   * When `bytes` throws, or the signal aborts, it rejects with that and the part counts as not there.
+   * @throws CairnError NOT_FOUND when there is no such draft, STORAGE_FULL, STORAGE_FAILED
+   */
+  putPart(draft: BlobDraft, number: number, bytes: Bytes, options: { signal: AbortSignal }): Promise<string>
+  /**
+   * Makes the blob of its parts: `receipts` has one for each, in order. Resolves when it is durable; may be repeated.
+   * @throws CairnError NOT_FOUND when there is neither the draft nor the blob
+   */
+  completeDraft(draft: BlobDraft, receipts: readonly string[], options: { signal: AbortSignal }): Promise<void>
+  /** Succeeds also when there is nothing to drop. */
+  dropDraft(draft: BlobDraft): Promise<void>
   stat(key: string): Promise<BlobStat | undefined>
   /** Succeeds also when there is nothing to delete. */
   delete(keys: readonly string[]): Promise<void>
@@ -73,7 +92,7 @@ export interface BlobStore {
    * Removes what uploads left behind that never finished and are older than `before`; returns how many. Drafts named in
    * `standing`, by what the store calls them, are left alone however old they are.
    */
-  removeUnfinished(before: Date, signal: AbortSignal): Promise<number>
+  removeUnfinished(before: Date, signal: AbortSignal, standing?: ReadonlySet<string>): Promise<number>
   /** Resolves when the store answers; throws CairnError STORAGE_FAILED with the reason otherwise. */
   check(signal: AbortSignal): Promise<void>
   /** Only where blobs have addresses of their own. */
@@ -254,6 +273,32 @@ export interface Catalog {
   /** Forgets uploads of that age and puts the keys that no blob has into the trash; returns the number of these. */
   expireDirectUploads(olderThanSeconds: number): Promise<number>
 
+  /** The standing upload of this digest and size, whoever opened it. */
+  findStandingUpload(projectId: number, digest: Digest, size: number): Promise<UploadRow | undefined>
+  /** Opens an upload; where one of the same digest and size stands, that one is the answer. `full`: `most` are open already. */
+  openUpload(projectId: number, digest: Digest, draft: BlobDraft, most: number): Promise<UploadRow | 'full'>
+  findUpload(projectId: number, uploadId: string): Promise<UploadRow | undefined>
+  /** Receipts of the parts that are there, by number, ascending. */
+  listParts(uploadId: string): Promise<Array<{ number: number; receipt: string }>>
+  /** Gives a part to one sender for so long. A part that has a receipt is never given out again. */
+  claimPart(part: PartSender, leaseSeconds: number): Promise<PartClaim>
+  /** False when the claim was lost to another sender, or the upload is gone. */
+  renewPart(part: PartSender, leaseSeconds: number): Promise<boolean>
+  /** Ends a claim with a receipt, which is the upload's progress, or without one. False as `renewPart`. */
+  settlePart(part: PartSender, receipt: string | undefined): Promise<boolean>
+  /** Gives the completion to one process for so long, again and again to the same; false while another has it or none stands. */
+  claimCompletion(uploadId: string, completer: string, leaseSeconds: number): Promise<boolean>
+  endCompletion(uploadId: string, completer: string): Promise<void>
+  /**
+   * Removes an upload with its parts; `completer` is who may do it while it is being completed. `trash` also puts its key into
+   * the trash. False when there was none to remove.
+   */
+  removeUpload(uploadId: string, options?: { completer?: string | undefined; trash?: boolean }): Promise<boolean>
+  /** Uploads without progress for so long. */
+  listIdleUploads(idleSeconds: number, limit: number): Promise<UploadRow[]>
+  /** What the blob store calls the drafts of all standing uploads. */
+  listDrafts(): Promise<Set<string>>
+
   createToken(token: Omit<TokenRow, 'createdAt' | 'revokedAt' | 'lastUsedAt'>): Promise<TokenRow>
   findToken(id: string): Promise<TokenRow | undefined>
   listTokens(): Promise<TokenRow[]>
@@ -277,7 +322,7 @@ export interface Catalog {
   check(signal: AbortSignal): Promise<void>
 }
 
-export type JobType = 'scrub' | 'expire-sessions'
+export type JobType = 'scrub' | 'expire-sessions' | 'expire-uploads'
 
 export interface JobRow {
   id: string

@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto'
+import { createHash, type Hash } from 'node:crypto'
 import { type Digest, isLegacy, md5Of } from '@cairn/protocol/digest'
 import { CairnError } from '@cairn/protocol/error'
 import { createLegacyHash } from './dos2unix.ts'
@@ -15,17 +15,26 @@ export interface Measured {
   size: number
 }
 
-interface Meter {
+export interface Meter {
   readonly size: number
   update(chunk: Uint8Array): void
   finish(): Measured
+  /** A second one that goes on from here. @throws a bug for a legacy digest */
+  copy(): Meter
 }
 
-function createMeter(legacy: boolean): Meter {
-  const md5 = createHash('md5')
-  const sha256 = createHash('sha256')
-  const legacyMd5 = legacy ? createLegacyHash() : undefined
-  let size = 0
+export function createMeter(legacy: boolean): Meter {
+  return meterFrom(
+    { md5: createHash('md5'), sha256: createHash('sha256'), legacyMd5: legacy ? createLegacyHash() : undefined },
+    0,
+  )
+}
+
+function meterFrom(
+  { md5, sha256, legacyMd5 }: { md5: Hash; sha256: Hash; legacyMd5: ReturnType<typeof createLegacyHash> | undefined },
+  start: number,
+): Meter {
+  let size = start
   return {
     get size() {
       return size
@@ -37,6 +46,10 @@ function createMeter(legacy: boolean): Meter {
       legacyMd5?.update(chunk)
     },
     finish: () => ({ md5: md5.digest('hex'), legacyMd5: legacyMd5?.digest(), sha256: sha256.digest(), size }),
+    copy() {
+      if (legacyMd5) throw new Error('a legacy hash has no copy')
+      return meterFrom({ md5: md5.copy(), sha256: sha256.copy(), legacyMd5: undefined }, size)
+    },
   }
 }
 

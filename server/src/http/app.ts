@@ -18,6 +18,7 @@ import { projectRoutes } from './routes/projects.ts'
 import { sessionRoutes } from './routes/sessions.ts'
 import { tokenRoutes } from './routes/tokens.ts'
 import { treeRoutes } from './routes/trees.ts'
+import { uploadRoutes } from './routes/uploads.ts'
 
 /** Every request the native API knows. */
 export const ROUTES: readonly Route[] = [
@@ -29,6 +30,7 @@ export const ROUTES: readonly Route[] = [
   ...treeRoutes,
   ...packRoutes,
   ...deltaRoutes,
+  ...uploadRoutes,
   ...sessionRoutes,
   ...tokenRoutes,
   ...jobRoutes,

@@ -4,6 +4,7 @@ import type { DirectOffer } from '../domain/direct.ts'
 import type { JobQueue } from '../domain/ports.ts'
 import type { Principals, TokenCodec } from '../domain/principal.ts'
 import type { Stores } from '../domain/stores.ts'
+import type { Uploads } from '../domain/uploads.ts'
 import type { Log } from '../log.ts'
 import type { Admission } from './admission.ts'
 import type { Metrics } from './metrics.ts'
@@ -12,6 +13,7 @@ import type { ObjectMemory } from './object-memory.ts'
 /** What the routes stand on. `wire.ts` builds it once. */
 export interface HttpContext {
   stores: Stores
+  uploads: Uploads
   jobs: JobQueue
   principals: Principals
   codec: TokenCodec

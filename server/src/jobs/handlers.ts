@@ -1,3 +1,4 @@
+import { expireUploads } from '../domain/expire-uploads.ts'
 import { expire } from '../domain/expire.ts'
 import type { JobHandler, JobType } from '../domain/ports.ts'
 import { NEW_SCRUB, scrub, type ScrubProgress } from '../domain/scrub.ts'
@@ -13,6 +14,9 @@ export function createHandlers(stores: Stores): Readonly<Record<JobType, JobHand
     },
     async 'expire-sessions'({ signal, progress }) {
       await progress(await expire(stores, signal))
+    },
+    async 'expire-uploads'({ signal, progress }) {
+      await progress(await expireUploads(stores, signal))
     },
   }
 }

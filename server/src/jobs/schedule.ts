@@ -10,6 +10,7 @@ interface Rhythm {
 
 const RHYTHMS: readonly Rhythm[] = [
   { type: 'expire-sessions', minutes: 10, offset: 0 },
+  { type: 'expire-uploads', minutes: 60, offset: 5 },
   { type: 'scrub', minutes: 24 * 60, offset: 3 * 60 },
 ]
 const LOOK_MILLISECONDS = 60_000

@@ -6,6 +6,7 @@ import { Readable } from 'node:stream'
 import { CairnError, isCode } from '@cairn/protocol/error'
 import type { BlobStat, BlobStore, ByteRange, Bytes } from '../../domain/ports.ts'
 import { abortable } from './abortable.ts'
+import { diskDrafts } from './disk-drafts.ts'
 import { assertKey } from './key.ts'
 
 // A body arrives in chunks of 64 KiB at most, and one write for 8 of them costs less than half of 8 writes.
@@ -60,9 +61,12 @@ export function diskBlobStore(dir: string): BlobStore {
       }
     },
 
-    async removeUnfinished(before, signal) {
+    ...diskDrafts(unfinishedDir, fileOf),
+
+    async removeUnfinished(before, signal, standing) {
       let removed = 0
       for await (const file of walk(unfinishedDir, signal)) {
+        if (standing?.has(path.basename(file))) continue
         const found = await statBlob(file, file)
         if (!found || found.modified >= before) continue
         await onDisk(file, () => unlinkIfThere(file))
@@ -95,16 +99,16 @@ async function writeDurably(unfinished: string, target: string, bytes: Bytes): P
     const created = await onDisk(target, () => moveTo(unfinished, target))
     name = target
     await onDisk(target, () => file.datasync())
-    return size
-  } finally {
-    await onDisk(target, () => file.close())
-  }
     await onDisk(target, () => syncFolders(path.dirname(target), created))
-}
+    return size
   } catch (error) {
     // A crash before this line leaves the file to removeUnfinished, or one that no row names.
     await unlink(name).catch(() => undefined)
     throw error
+  } finally {
+    await onDisk(target, () => file.close())
+  }
+}
 
 async function* blocks(bytes: Bytes): AsyncGenerator<Uint8Array[], void> {
   let chunks: Uint8Array[] = []
@@ -178,10 +182,6 @@ async function syncFolder(folder: string): Promise<void> {
   }
 }
 
-async function openForReading(file: string, key: string): Promise<FileHandle> {
-  try {
-    return await open(file, 'r')
-  } catch (error) {
 /** A stream over a file costs more than a small object is worth. Closes the file. */
 async function readShort(file: FileHandle, key: string, { start, end }: ByteRange): Promise<Readable> {
   try {
@@ -207,6 +207,10 @@ function streamOf(bytes: Uint8Array): Readable {
   })
 }
 
+async function openForReading(file: string, key: string): Promise<FileHandle> {
+  try {
+    return await open(file, 'r')
+  } catch (error) {
     if (isCode(error, 'ENOENT')) throw new CairnError('NOT_FOUND', `${key}: no such blob`, { cause: error })
     throw storageError(key, error)
   }

@@ -1,12 +1,20 @@
+import { randomUUID } from 'node:crypto'
 import { Readable } from 'node:stream'
 import { CairnError } from '@cairn/protocol/error'
-import type { BlobStore } from '../../domain/ports.ts'
+import { partRange } from '../../domain/part-plan.ts'
+import type { BlobDraft, BlobStore } from '../../domain/ports.ts'
 import { abortable } from './abortable.ts'
 import { assertKey } from './key.ts'
 
 /** Blobs in memory, for tests: the smallest thing that keeps the port's promises, durability aside. */
 export function memoryBlobStore(): BlobStore {
   const blobs = new Map<string, { bytes: Buffer; modified: Date }>()
+  const drafts = new Map<string, Buffer>()
+  const draftOf = ({ id, key }: BlobDraft): Buffer => {
+    const bytes = drafts.get(id)
+    if (!bytes) throw new CairnError('NOT_FOUND', `${key}: no such draft`)
+    return bytes
+  }
 
   return {
     async put(key, bytes, { signal }) {
@@ -23,6 +31,34 @@ export function memoryBlobStore(): BlobStore {
       const blob = blobs.get(key)
       if (!blob) throw new CairnError('NOT_FOUND', `${key}: no such blob`)
       return Readable.from(slices(blob.bytes.subarray(range?.start ?? 0, range?.end)), { objectMode: false, signal })
+    },
+
+    async beginDraft(key, { size }, signal) {
+      assertKey(key)
+      signal.throwIfAborted()
+      const id = randomUUID()
+      drafts.set(id, Buffer.alloc(size))
+      return id
+    },
+
+    async putPart(draft, number, bytes, { signal }) {
+      const target = draftOf(draft)
+      let position = partRange(draft, number)?.start ?? 0
+      for await (const chunk of abortable(bytes, signal)) {
+        target.set(chunk, position)
+        position += chunk.length
+      }
+      return `part ${number}`
+    },
+
+    async completeDraft(draft) {
+      if (blobs.has(draft.key)) return
+      blobs.set(draft.key, { bytes: draftOf(draft), modified: new Date() })
+      drafts.delete(draft.id)
+    },
+
+    async dropDraft({ id }) {
+      drafts.delete(id)
     },
 
     async stat(key) {

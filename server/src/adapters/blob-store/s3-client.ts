@@ -20,6 +20,8 @@ export interface S3Options {
 /** The bucket, as the store sees it. */
 export interface S3Client {
   bucket: string
+  /** Of the connections to the bucket. */
+  agent: http.Agent
   /**
    * Calls the S3 client and ends the request when the signal aborts. Failures become STORAGE_FAILED or STORAGE_FULL about
    * `what`, with S3's own error as the cause.
@@ -34,13 +36,16 @@ const FULL = ['XMinioStorageFull', 'InsufficientStorage', 'InsufficientCapacity'
 /** The client is loaded at the first call: it costs an eighth of a second that a server on disks need not pay. */
 export function openS3Client(options: S3Options): S3Client {
   const signals = new AsyncLocalStorage<AbortSignal>()
+  const { Agent } = options.endpoint.startsWith('https:') ? https : http
+  const agent = new Agent({ keepAlive: true, maxSockets: options.connections ?? 64 })
   let loading: Promise<Client> | undefined
 
   return {
     bucket: options.bucket,
+    agent,
     async call(what, signal, fn) {
       signal.throwIfAborted()
-      const client = await (loading ??= loadClient(options, signals))
+      const client = await (loading ??= loadClient(options, agent, signals))
       try {
         return await signals.run(signal, () => fn(client))
       } catch (error) {
@@ -51,11 +56,10 @@ export function openS3Client(options: S3Options): S3Client {
   }
 }
 
-async function loadClient(options: S3Options, signals: AsyncLocalStorage<AbortSignal>): Promise<Client> {
+async function loadClient(options: S3Options, agent: http.Agent, signals: AsyncLocalStorage<AbortSignal>): Promise<Client> {
   const minio = await import('minio')
   const { protocol, hostname, port } = new URL(options.endpoint)
   const useSSL = protocol === 'https:'
-  const { Agent } = useSSL ? https : http
   return new minio.Client({
     endPoint: hostname.replace(/^\[|\]$/g, ''),
     ...(port === '' ? {} : { port: Number(port) }),
@@ -66,7 +70,7 @@ async function loadClient(options: S3Options, signals: AsyncLocalStorage<AbortSi
     secretKey: options.secretKey,
     pathStyle: true,
     transport: { request: requestUnder(signals, useSSL) },
-    transportAgent: new Agent({ keepAlive: true, maxSockets: options.connections ?? 64 }),
+    transportAgent: agent,
     // Its own retries write to the console, and know no signal.
     retryOptions: { disableRetry: true },
   })

@@ -82,7 +82,7 @@ async function putParts(
       size += await send(part)
       part = await following
     }
-    await complete(s3, key, { uploadId, parts: sent, size }, signal)
+    await completeParts(s3, key, { uploadId, parts: sent, size }, signal)
     return size
   } catch (error) {
     await forget(s3, key, uploadId)
@@ -90,7 +90,8 @@ async function putParts(
   }
 }
 
-async function complete(
+/** May be repeated: where the upload is gone, the blob itself tells whether it was completed. */
+export async function completeParts(
   s3: S3Client,
   key: string,
   upload: { uploadId: string; parts: Array<{ part: number; etag: string }>; size: number },

@@ -2,6 +2,7 @@ import { Readable } from 'node:stream'
 import { CairnError, isCode } from '@cairn/protocol/error'
 import type { BlobStore } from '../../domain/ports.ts'
 import { assertKey } from './key.ts'
+import { s3Drafts } from './s3-drafts.ts'
 import { openS3Client, type S3Options } from './s3-client.ts'
 import { directAccess } from './s3-presign.ts'
 import { upload } from './s3-upload.ts'
@@ -74,7 +75,9 @@ export function s3BlobStore(options: S3Options): BlobStore {
       } while (token !== '')
     },
 
-    async removeUnfinished(before, signal) {
+    ...s3Drafts(s3),
+
+    async removeUnfinished(before, signal, standing) {
       let removed = 0
       let marker = ''
       do {
@@ -82,7 +85,7 @@ export function s3BlobStore(options: S3Options): BlobStore {
           client.listIncompleteUploadsQuery(bucket, '', marker, '', ''),
         )
         for (const { key, uploadId, initiated } of page.uploads) {
-          if (initiated >= before) continue
+          if (initiated >= before || standing?.has(uploadId)) continue
           await s3.call(key, signal, (client) => client.abortMultipartUpload(bucket, key, uploadId))
           removed++
         }

@@ -5,6 +5,8 @@ export interface BlobLimits {
   reads: number
   /** How many `put`s may run at once. */
   writes: number
+  /** How many parts may come in at once; they hold less in memory than a `put` may. Default: as `writes`. */
+  parts?: number
 }
 
 /**
@@ -14,6 +16,7 @@ export interface BlobLimits {
 export function withLimit(store: BlobStore, limits: BlobLimits): BlobStore {
   const reads = createSlots(limits.reads)
   const writes = createSlots(limits.writes)
+  const parts = createSlots(limits.parts ?? limits.writes)
 
   return {
     ...store,
@@ -22,6 +25,15 @@ export function withLimit(store: BlobStore, limits: BlobLimits): BlobStore {
       const release = await writes.take(options.signal)
       try {
         return await store.put(key, bytes, options)
+      } finally {
+        release()
+      }
+    },
+
+    async putPart(draft, number, bytes, options) {
+      const release = await parts.take(options.signal)
+      try {
+        return await store.putPart(draft, number, bytes, options)
       } finally {
         release()
       }

@@ -3,7 +3,7 @@ import type { BlobStore } from '../../domain/ports.ts'
 
 /** One finished call to the store. For `get` it ends when the stream closes. */
 export interface BlobCall {
-  operation: 'put' | 'get' | 'stat' | 'delete' | 'remove-unfinished' | 'check'
+  operation: 'put' | 'put-part' | 'complete-draft' | 'get' | 'stat' | 'delete' | 'remove-unfinished' | 'check'
   /** `cancelled`: the caller's signal, or a stream destroyed before its end. */
   outcome: 'ok' | 'missing' | 'cancelled' | 'failed'
   seconds: number
@@ -31,10 +31,17 @@ export function withMetrics(store: BlobStore, observe: (call: BlobCall) => void)
 
   return {
     put: (key, bytes, options) => measured('put', () => store.put(key, bytes, options), options.signal),
+    beginDraft: (key, size, signal) => store.beginDraft(key, size, signal),
+    putPart: (draft, number, bytes, options) =>
+      measured('put-part', () => store.putPart(draft, number, bytes, options), options.signal),
+    completeDraft: (draft, receipts, options) =>
+      measured('complete-draft', () => store.completeDraft(draft, receipts, options), options.signal),
+    dropDraft: (draft) => store.dropDraft(draft),
     stat: (key) => measured('stat', () => store.stat(key)),
     delete: (keys) => measured('delete', () => store.delete(keys)),
     list: (prefix, signal) => store.list(prefix, signal),
-    removeUnfinished: (before, signal) => measured('remove-unfinished', () => store.removeUnfinished(before, signal), signal),
+    removeUnfinished: (before, signal, standing) =>
+      measured('remove-unfinished', () => store.removeUnfinished(before, signal, standing), signal),
     check: (signal) => measured('check', () => store.check(signal), signal),
     direct: store.direct,
 

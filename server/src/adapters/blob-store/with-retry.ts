@@ -19,18 +19,24 @@ const PASSING = new Set([
 ])
 
 /**
- * Tries again what failed for a reason that passes. `put` is left alone, for its bytes can be read only once: a store
+ * Tries again what failed for a reason that passes. `put` and `putPart` are left alone, for their bytes can be read only once: a store
  * that can repeat a part of it does so itself (`retrying`).
  */
 export function withRetry(store: BlobStore, policy: RetryPolicy = PATIENT): BlobStore {
   const never = new AbortController().signal
   return {
     put: (key, bytes, options) => store.put(key, bytes, options),
+    beginDraft: (key, size, signal) => retrying(() => store.beginDraft(key, size, signal), signal, policy),
+    putPart: (draft, number, bytes, options) => store.putPart(draft, number, bytes, options),
+    completeDraft: (draft, receipts, options) =>
+      retrying(() => store.completeDraft(draft, receipts, options), options.signal, policy),
+    dropDraft: (draft) => retrying(() => store.dropDraft(draft), never, policy),
     get: (key, options) => retrying(() => store.get(key, options), options.signal, policy),
     stat: (key) => retrying(() => store.stat(key), never, policy),
     delete: (keys) => retrying(() => store.delete(keys), never, policy),
     list: (prefix, signal) => listAgain(store, prefix, signal, policy),
-    removeUnfinished: (before, signal) => retrying(() => store.removeUnfinished(before, signal), signal, policy),
+    removeUnfinished: (before, signal, standing) =>
+      retrying(() => store.removeUnfinished(before, signal, standing), signal, policy),
     check: (signal) => store.check(signal),
     direct: store.direct,
   }

@@ -11,6 +11,7 @@ import { createProjects } from './projects.ts'
 import { createSessions } from './sessions.ts'
 import { createTokens } from './tokens.ts'
 import { createTrees } from './trees.ts'
+import { createUploadRows } from './uploads.ts'
 
 export interface CatalogOptions {
   /** For the connection that listens: it is none of the pool's. */
@@ -29,6 +30,7 @@ export function createCatalog(pool: pg.Pool, options: CatalogOptions): Catalog {
     ...createChunkLists(pool),
     ...createSessions(pool),
     ...createDirectUploads(pool),
+    ...createUploadRows(pool),
     ...createTokens(pool, options.poolConfig),
     ...createAudit(pool),
     check: (signal) => check(pool, signal),

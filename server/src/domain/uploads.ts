@@ -1,0 +1,225 @@
+import { createHash, randomUUID } from 'node:crypto'
+import type { ObjectAnswer, PartAnswer, StandingUpload, UploadAnswer } from '@cairn/protocol/api'
+import { type Digest, isLegacy, isTree } from '@cairn/protocol/digest'
+import { CairnError, isCode } from '@cairn/protocol/error'
+import { singleKey } from './blob-key.ts'
+import { completeUpload } from './complete-upload.ts'
+import { keepLease, LEASE_SECONDS } from './lease.ts'
+import { findRow, isPresent } from './objects.ts'
+import { planParts, partCount, partRange } from './part-plan.ts'
+import type { Bytes, PartSender, ProjectRow, UploadRow } from './ports.ts'
+import { createRunningHashes, type HashTurn, type RunningHashes } from './running-hashes.ts'
+import type { Stores } from './stores.ts'
+
+export interface UploadLimits {
+  /** The largest object, in bytes. */
+  objectBytes: number
+  /** Uploads of one project that may stand at once. */
+  openUploads: number
+}
+
+export interface SendPart {
+  uploadId: string
+  number: number
+  bytes: Bytes
+  /** 16 bytes: what the part's own md5 has to be. */
+  md5?: Uint8Array | undefined
+  signal: AbortSignal
+}
+
+/** Objects that come in parts. Whoever made it closes it. */
+export interface Uploads {
+  /** @throws CairnError BAD_REQUEST, BODY_TOO_LARGE, UPLOADS_FULL */
+  open(project: ProjectRow, digest: Digest, size: number, signal: AbortSignal): Promise<UploadAnswer>
+  /** @throws CairnError UPLOAD_UNKNOWN */
+  find(project: ProjectRow, uploadId: string): Promise<StandingUpload>
+  /** The length of a part. @throws CairnError UPLOAD_UNKNOWN, BAD_REQUEST when the upload has no such part */
+  partLength(project: ProjectRow, uploadId: string, number: number): Promise<number>
+  /** Answers when the part is durable. @throws CairnError UPLOAD_UNKNOWN, UPLOAD_BUSY, DIGEST_MISMATCH, BODY_TOO_SHORT */
+  sendPart(project: ProjectRow, part: SendPart): Promise<PartAnswer>
+  /**
+   * Verifies and links the object. Goes on when nobody waits any more; `undefined` after `patienceMs`: ask again.
+   * @throws CairnError UPLOAD_UNKNOWN, UPLOAD_INCOMPLETE, DIGEST_MISMATCH, DIGEST_CONFLICT
+   */
+  complete(project: ProjectRow, uploadId: string, patienceMs: number): Promise<ObjectAnswer | undefined>
+  /** @throws CairnError UPLOAD_UNKNOWN, UPLOAD_BUSY while it is being completed */
+  cancel(project: ProjectRow, uploadId: string): Promise<void>
+  close(): Promise<void>
+}
+
+/** How long the end of a completion that nobody waited for is told to who asks again. */
+const REMEMBERED_MS = 60_000
+
+export function createUploads(stores: Stores, limits: UploadLimits): Uploads {
+  const hashes = createRunningHashes()
+  const completions = new Map<string, Promise<ObjectAnswer>>()
+  const closing = new AbortController()
+
+  const begin = (key: string, project: ProjectRow, upload: UploadRow): Promise<ObjectAnswer> => {
+    const standing = completions.get(key)
+    if (standing) return standing
+    const work = completeUpload(stores, project, upload, { hashes, signal: closing.signal })
+    completions.set(key, work)
+    const forget = () => completions.delete(key)
+    const remember = () => setTimeout(forget, REMEMBERED_MS).unref()
+    work.then(remember, (error: unknown) => (isCode(error, 'DIGEST_MISMATCH', 'DIGEST_CONFLICT') ? remember() : forget()))
+    return work
+  }
+
+  return {
+    open: (project, digest, size, signal) => openUpload(stores, limits, project, { digest, size, signal }),
+    async find(project, uploadId) {
+      return describe(stores, await requireUpload(stores, project, uploadId))
+    },
+    async partLength(project, uploadId, number) {
+      const { start, end } = rangeOf(await requireUpload(stores, project, uploadId), number)
+      return end - start
+    },
+    sendPart: (project, part) => sendPart(stores, hashes, project, part),
+    async complete(project, uploadId, patienceMs) {
+      const key = `${project.id}/${uploadId}`
+      // The upload itself may be gone by the time that its end is asked for again.
+      const work = completions.get(key) ?? begin(key, project, await requireUpload(stores, project, uploadId))
+      try {
+        return await withPatience(work, patienceMs)
+      } catch (error) {
+        if (isCode(error, 'UPLOAD_BUSY')) return undefined
+        throw error
+      }
+    },
+    async cancel(project, uploadId) {
+      const upload = await requireUpload(stores, project, uploadId)
+      if (!(await stores.catalog.removeUpload(uploadId))) throw busy(`upload ${uploadId} is being completed`)
+      hashes.drop(uploadId)
+      await stores.blobs.dropDraft(upload.draft)
+    },
+    async close() {
+      closing.abort(new CairnError('SHUTTING_DOWN', 'the server is stopping'))
+      await Promise.allSettled(completions.values())
+    },
+  }
+}
+
+async function openUpload(
+  stores: Stores,
+  limits: UploadLimits,
+  project: ProjectRow,
+  { digest, size, signal }: { digest: Digest; size: number; signal: AbortSignal },
+): Promise<UploadAnswer> {
+  if (isTree(digest)) throw new CairnError('BAD_REQUEST', `${digest}: a tree is not sent in parts`)
+  if (size > limits.objectBytes) throw new CairnError('BODY_TOO_LARGE', `an object has at most ${limits.objectBytes} bytes here`)
+  if (isPresent(await findRow(stores, project.id, digest))) return { upload: null, digest, size }
+  const standing = await stores.catalog.findStandingUpload(project.id, digest, size)
+  if (standing) return describe(stores, standing)
+
+  const plan = planParts(size)
+  const key = singleKey(project.id, digest)
+  const draft = { key, ...plan, id: await stores.blobs.beginDraft(key, plan, signal) }
+  const opened = await stores.catalog.openUpload(project.id, digest, draft, limits.openUploads)
+  // Somebody else was quicker. A draft that is not dropped here is removed as unfinished a day later.
+  if (opened === 'full' || opened.draft.key !== key) await stores.blobs.dropDraft(draft)
+  if (opened === 'full') {
+    throw new CairnError('UPLOADS_FULL', `the project has ${limits.openUploads} open uploads`, {
+      hint: 'Complete or cancel some of them, or send the object whole.',
+    })
+  }
+  return describe(stores, opened)
+}
+
+async function describe(stores: Stores, { id, digest, draft }: UploadRow): Promise<StandingUpload> {
+  const parts = await stores.catalog.listParts(id)
+  const { size, partBytes } = draft
+  return { upload: id, digest, size, partBytes, received: parts.map((part) => part.number) }
+}
+
+async function requireUpload(stores: Stores, project: ProjectRow, uploadId: string): Promise<UploadRow> {
+  const upload = await stores.catalog.findUpload(project.id, uploadId)
+  if (!upload) throw unknownUpload()
+  return upload
+}
+
+/** No id in the message: a foreign upload and none at all give the same answer. */
+const unknownUpload = (): CairnError =>
+  new CairnError('UPLOAD_UNKNOWN', 'no such upload here', { hint: 'Begin it again; parts that were sent count while it stands.' })
+
+const busy = (what: string): CairnError => new CairnError('UPLOAD_BUSY', what, { hint: 'Try again in a few seconds.' })
+
+function rangeOf(upload: UploadRow, number: number): { start: number; end: number } {
+  const range = partRange(upload.draft, number)
+  if (range) return range
+  throw new CairnError('BAD_REQUEST', `the upload has parts 0 to ${partCount(upload.draft) - 1}`)
+}
+
+async function sendPart(stores: Stores, hashes: RunningHashes, project: ProjectRow, part: SendPart): Promise<PartAnswer> {
+  const { uploadId, number } = part
+  const upload = await requireUpload(stores, project, uploadId)
+  const { start, end } = rangeOf(upload, number)
+  const sender = { uploadId, number, sender: randomUUID() }
+  const claim = await stores.catalog.claimPart(sender, LEASE_SECONDS)
+  if (claim === 'gone') throw unknownUpload()
+  if (claim === 'received') return { part: number, outcome: 'exists' }
+  if (claim === 'busy') throw busy(`part ${number} is being sent by somebody else`)
+  await storePart(stores, hashes, upload, { ...part, sender, length: end - start })
+  return { part: number, outcome: 'stored' }
+}
+
+async function storePart(
+  stores: Stores,
+  hashes: RunningHashes,
+  upload: UploadRow,
+  part: SendPart & { sender: PartSender; length: number },
+): Promise<void> {
+  const { number, sender } = part
+  let turn: HashTurn | undefined
+  const lease = keepLease(() => stores.catalog.renewPart(sender, LEASE_SECONDS), part.signal)
+  try {
+    turn = isLegacy(upload.digest) ? undefined : await hashes.takeTurn(upload.id, number, lease.signal)
+    const bytes = exactly(part.bytes, { length: part.length, md5: part.md5, turn })
+    const receipt = await stores.blobs.putPart(upload.draft, number, bytes, { signal: lease.signal })
+    lease.signal.throwIfAborted()
+    if (!(await stores.catalog.settlePart(sender, receipt))) throw unknownUpload()
+  } catch (error) {
+    // What was hashed of a part that is not kept must not count for the one that is sent in its place.
+    if ((hashes.find(upload.id)?.parts ?? 0) > number) hashes.drop(upload.id)
+    await stores.catalog.settlePart(sender, undefined).catch(() => undefined)
+    throw error
+  } finally {
+    turn?.cancel()
+    lease.end()
+  }
+}
+
+/** Passes a part on while it is hashed. The last chunk is held back until the length and the md5 are known to be right. */
+async function* exactly(
+  bytes: Bytes,
+  wanted: { length: number; md5: Uint8Array | undefined; turn: HashTurn | undefined },
+): AsyncGenerator<Uint8Array> {
+  const own = wanted.md5 && createHash('md5')
+  let size = 0
+  let held: Uint8Array | undefined
+  for await (const chunk of bytes) {
+    size += chunk.length
+    if (size > wanted.length) throw new CairnError('BODY_TOO_LARGE', `the part has ${wanted.length} bytes, and more came`)
+    wanted.turn?.update(chunk)
+    own?.update(chunk)
+    if (held) yield held
+    held = chunk
+  }
+  if (size < wanted.length) throw new CairnError('BODY_TOO_SHORT', `the part has ${wanted.length} bytes, and ${size} came`)
+  if (own && Buffer.compare(own.digest(), wanted.md5 ?? Buffer.alloc(0)) !== 0)
+    throw new CairnError('DIGEST_MISMATCH', 'the part does not hash to its Content-MD5', { hint: 'Send it again.' })
+  wanted.turn?.end()
+  if (held) yield held
+}
+
+async function withPatience<T>(work: Promise<T>, milliseconds: number): Promise<T | undefined> {
+  let timer: NodeJS.Timeout | undefined
+  const over = new Promise<undefined>((resolve) => {
+    timer = setTimeout(() => resolve(undefined), milliseconds)
+  })
+  try {
+    return await Promise.race([work, over])
+  } finally {
+    clearTimeout(timer)
+  }
+}
