@@ -22,6 +22,8 @@ export interface CairnApi {
   readonly limits: RemoteInfo['limits']
   /** Whether the server offers something beyond version 1's requests. */
   can(capability: Capability): boolean
+  /** As HttpClient.onWait. */
+  onWait: HttpClient['onWait']
   /** Asks in as many requests as the limit on digests makes of it, in one session. */
   missing(digests: readonly Digest[], question: Question): Promise<{ session: string; missing: Set<Digest> }>
   sendTree(
@@ -46,6 +48,7 @@ export function createCairnApi(http: HttpClient, info: RemoteInfo): CairnApi {
 
   return {
     limits: info.limits,
+    onWait: (listener) => http.onWait(listener),
     can: (capability) => info.capabilities.includes(capability),
 
     async missing(digests, { intent, session, signal }) {

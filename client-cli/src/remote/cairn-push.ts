@@ -1,18 +1,19 @@
 import { readFileSync } from 'node:fs'
-import type { PackAnswer } from '@cairn/protocol/api'
 import type { Digest } from '@cairn/protocol/digest'
 import { CairnError, isCode } from '@cairn/protocol/error'
 import { mapLimit } from '../io/limit.ts'
-import { packBody } from './bodies.ts'
+import { createConcurrency, fixedConcurrency } from './concurrency.ts'
 import { createMeter } from './meter.ts'
-import { noteUnsound, type Outgoing, takeAllSound, takeEntries, takeSound, withoutFailed } from './outgoing.ts'
-import { planPush } from './pack-plan.ts'
-import { type CairnPush, changedObject, noteRefusal, type PushRun } from './push-run.ts'
-import { sendSingle } from './push-single.ts'
+import { takeEntries, takeSound, withoutFailed } from './outgoing.ts'
+import { sendObjects } from './push-objects.ts'
+import { type CairnPush, noteRefusal, type PushRun } from './push-run.ts'
 import type { LocalTree, PushResult } from './remote.ts'
+import { describeWait } from './retry.ts'
 
 /** Commits, and whole pushes, that are tried before giving up. Each try sends only what is still missing. */
 const TRIES = 3
+/** More at once than this never paid, to one server. */
+const MOST_BODIES = 16
 
 /**
  * Asks with the roots, sends the trees, then the files that the answers name, and commits. A session that the server lost
@@ -36,11 +37,13 @@ async function pushOnce(push: CairnPush): Promise<Omit<PushResult, 'requests'>> 
   if (missing.size === 0) return { pushed: 0, bytes: 0, failed: [] }
 
   const jobs = options.jobs ?? api.limits.parallel
+  const concurrency = options.jobs === undefined ? createConcurrency({ start: jobs, most: MOST_BODIES }) : fixedConcurrency(jobs)
   const run: PushRun = {
     ...push,
     session,
     failures: new Map(),
     jobs,
+    concurrency,
     meter: createMeter(options.report, 'Pushing'),
     waiting: new Map(),
     pushed: 0,
@@ -48,11 +51,16 @@ async function pushOnce(push: CairnPush): Promise<Omit<PushResult, 'requests'>> 
   }
   const trees = [...new Map(push.trees.filter((tree) => missing.has(tree.digest)).map((tree) => [tree.digest, tree])).values()]
   const files = [...new Set(push.files)].filter((digest) => missing.has(digest))
+  const forget = api.onWait((wait) => {
+    if (wait.pushedBack) concurrency.pushedBack(performance.now())
+    run.meter.wait(describeWait(wait))
+  })
   try {
     const entries = await sendTrees(run, trees)
     await sendObjects(run, [...entries, ...files])
     await commit(run, trees, files)
   } finally {
+    forget()
     run.meter.end()
   }
   return { pushed: run.pushed, bytes: run.bytes, failed: [...run.failures.values()] }
@@ -80,56 +88,6 @@ async function sendTree(run: PushRun, tree: LocalTree): Promise<Digest[]> {
     noteRefusal(run, tree.digest, error)
     return []
   }
-}
-
-async function sendObjects(run: PushRun, digests: readonly Digest[]): Promise<void> {
-  const { api, cache, failures, jobs, options } = run
-  const objects = await takeAllSound(cache, digests, failures, options.signal)
-  run.meter.plan(objects.reduce((sum, object) => sum + object.size, 0))
-  const plan = planPush(objects, api.limits, jobs)
-  const refused: Outgoing[] = []
-  const sends = [
-    ...plan.singles.map((object) => () => sendSingle(run, object)),
-    ...plan.packs.map((members) => async () => {
-      refused.push(...(await sendPack(run, members)))
-    }),
-  ]
-  await mapLimit(sends, jobs, (send) => send())
-  // A member is refused when its bytes were damaged here or on the way. On the way is worth a second try.
-  await mapLimit(refused, jobs, (object) => sendSingle(run, object))
-}
-
-/** Resolves with the members that the server refused. */
-async function sendPack(run: PushRun, planned: readonly Outgoing[]): Promise<Outgoing[]> {
-  let members = planned
-  while (members.length > 0) {
-    const count = run.meter.body()
-    const body = () => {
-      count.restart()
-      return packBody(members, (bytes) => count.add(bytes))
-    }
-    try {
-      const answer = await run.api.sendPack(body, { session: run.session, signal: run.options.signal })
-      return noteAnswer(run, members, answer)
-    } catch (error) {
-      count.restart()
-      const changed = changedObject(error)
-      if (changed === undefined) throw error
-      noteUnsound(changed, true, run.failures)
-      members = members.filter((member) => member.digest !== changed)
-    }
-  }
-  return []
-}
-
-function noteAnswer(run: PushRun, members: readonly Outgoing[], answer: PackAnswer): Outgoing[] {
-  const refused = new Set(answer.refused.map((refusal) => refusal.digest))
-  for (const member of members) {
-    if (refused.has(member.digest)) continue
-    run.pushed++
-    run.bytes += member.size
-  }
-  return members.filter((member) => refused.has(member.digest))
 }
 
 async function commit(run: PushRun, trees: readonly LocalTree[], files: readonly Digest[]): Promise<void> {

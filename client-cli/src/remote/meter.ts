@@ -2,8 +2,11 @@ import type { Report } from '../report/event.ts'
 
 /** The bytes of one transfer, for its progress bar. A body that starts over takes back what it had counted. */
 export interface Meter {
-  plan(bytes: number): void
+  /** These bytes are going to be moved, and `toCome` more, as far as can be told by now. */
+  plan(bytes: number, toCome?: number): void
   body(): BodyCount
+  /** It stands still, for this reason, until the next bytes move. */
+  wait(reason: string): void
   end(): void
 }
 
@@ -14,10 +17,16 @@ export interface BodyCount {
 
 export function createMeter(report: Report, task: string): Meter {
   let planned = 0
+  let coming = 0
   let done = 0
+  const tell = (waiting?: string) => {
+    const total = Math.max(done, planned + coming)
+    report({ type: 'progress', task, done, total, unit: 'bytes', waiting })
+  }
   return {
-    plan(bytes) {
+    plan(bytes, toCome = 0) {
       planned += bytes
+      coming = toCome
     },
     body() {
       let counted = 0
@@ -29,10 +38,11 @@ export function createMeter(report: Report, task: string): Meter {
         add(bytes) {
           counted += bytes
           done += bytes
-          report({ type: 'progress', task, done: Math.min(done, planned), total: planned, unit: 'bytes' })
+          tell()
         },
       }
     },
+    wait: tell,
     end: () => report({ type: 'progress-end', task }),
   }
 }

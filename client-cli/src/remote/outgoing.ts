@@ -2,6 +2,7 @@ import { setImmediate } from 'node:timers/promises'
 import type { Digest } from '@cairn/protocol/digest'
 import { isCode } from '@cairn/protocol/error'
 import type { TreeEntry } from '@cairn/protocol/tree'
+import { statOrNone } from '../cache/file-stat.ts'
 import type { ObjectCache } from '../cache/object-cache.ts'
 import type { LocalTree, TransferFailure } from './remote.ts'
 
@@ -34,6 +35,15 @@ export function takeSound(cache: SourceCache, digest: Digest, failures: Failures
   const stat = present ? cache.soundStat(digest) : undefined
   if (stat) return { digest, path: cache.pathOf(digest), size: stat.size }
   noteUnsound(digest, present, failures)
+  return undefined
+}
+
+/** As `takeSound` without looking at the bytes: for what the receiver hashes, and refuses by name when it is damaged. */
+export function takePresent(cache: SourceCache, digest: Digest, failures: Failures): Outgoing | undefined {
+  const path = cache.pathOf(digest)
+  const stat = statOrNone(path)
+  if (stat?.isFile()) return { digest, path, size: stat.size }
+  noteUnsound(digest, false, failures)
   return undefined
 }
 

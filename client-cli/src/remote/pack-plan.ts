@@ -6,37 +6,39 @@ export interface PackLimits {
   packMembers: number
 }
 
-export interface PushPlan {
-  /** Small objects, in the order given: neighbours in a folder stay neighbours in storage. */
-  packs: Outgoing[][]
-  /** One request each, largest first. */
-  singles: Outgoing[]
-}
+/** What one request, or one way for a single object, carries. */
+export type Send = { kind: 'pack'; members: Outgoing[] } | { kind: 'single'; object: Outgoing }
 
-/** Below this a further pack costs more than it gains. */
-const SMALLEST_SHARE = 8 * 1024 * 1024
+/** The first packs are small, so that each connection soon has one; below this a further pack costs more than it gains. */
+const FIRST_PACK = 8 * 1024 * 1024
 
-/** How objects travel: small ones in packs, as many at least as there are `jobs` where that is worth it, large ones alone. Pure. */
-export function planPush(objects: readonly Outgoing[], limits: PackLimits, jobs: number): PushPlan {
-  const small = objects.filter((object) => object.size < PACK_MEMBER_LIMIT)
-  const singles = objects.filter((object) => object.size >= PACK_MEMBER_LIMIT).toSorted((a, b) => b.size - a.size)
-  const total = small.reduce((sum, object) => sum + weight(object), 0)
-  const target = Math.min(limits.packBytes, Math.max(SMALLEST_SHARE, Math.ceil(total / jobs)))
+/**
+ * How objects travel: small ones in packs, in the order given, so that neighbours in a folder stay neighbours in storage;
+ * large ones alone. Packs grow after each has had one. Pure, and lazy: takes objects only as sends are taken.
+ */
+export function* planSends(objects: Iterable<Outgoing>, limits: PackLimits, jobs: number): Generator<Send> {
   const most = Math.min(limits.packMembers, MAX_PACK_MEMBERS)
-  const packs: Outgoing[][] = []
-  let open: Outgoing[] = []
+  let packs = 0
+  let members: Outgoing[] = []
   let filled = 0
-  for (const object of small) {
-    if (open.length > 0 && (filled + weight(object) > target || open.length >= most)) {
-      packs.push(open)
-      open = []
+  for (const object of objects) {
+    if (isLarge(object)) {
+      yield { kind: 'single', object }
+      continue
+    }
+    const target = Math.min(limits.packBytes, FIRST_PACK * 2 ** Math.floor(packs / jobs))
+    if (members.length > 0 && (filled + weight(object) > target || members.length >= most)) {
+      yield { kind: 'pack', members }
+      packs++
+      members = []
       filled = 0
     }
-    open.push(object)
+    members.push(object)
     filled += weight(object)
   }
-  if (open.length > 0) packs.push(open)
-  return { packs, singles }
+  if (members.length > 0) yield { kind: 'pack', members }
 }
+
+export const isLarge = (object: { size: number }): boolean => object.size >= PACK_MEMBER_LIMIT
 
 const weight = (object: Outgoing): number => object.size + RECORD_BYTES + INDEX_ENTRY_BYTES

@@ -1,6 +1,7 @@
 import type { Digest } from '@cairn/protocol/digest'
 import { CairnError, isCode } from '@cairn/protocol/error'
 import type { CairnApi } from './cairn-api.ts'
+import type { Concurrency } from './concurrency.ts'
 import type { Meter } from './meter.ts'
 import type { Failures, SourceCache } from './outgoing.ts'
 import type { LocalTree, TransferOptions } from './remote.ts'
@@ -17,7 +18,9 @@ export interface CairnPush {
 export interface PushRun extends CairnPush {
   session: string
   failures: Failures
+  /** Bodies at once to begin with, or as a person asked for. */
   jobs: number
+  concurrency: Concurrency
   pushed: number
   bytes: number
   meter: Meter

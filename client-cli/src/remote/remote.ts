@@ -51,7 +51,7 @@ export interface FetchResult {
 /**
  * The other side of push and pull. One conformance suite (test/conformance/remote.ts) runs against every implementation.
  * Implementations retry what may be retried; what they throw is final. They read what they send from the cache they were
- * opened with, and send nothing that is not sound there.
+ * opened with, and send nothing that is not sound there, unless the other side hashes it before it keeps it.
  */
 export interface Remote {
   readonly name: string

@@ -72,5 +72,8 @@ async function pauseFor(milliseconds: number, signal: AbortSignal): Promise<void
   }
 }
 
+export const describeWait = ({ seconds }: Wait): string =>
+  `waiting for the server (retry in ${seconds < 1 ? seconds.toFixed(1) : Math.round(seconds)} s)`
+
 /** A url for messages: without credentials and query. */
 export const shown = (url: URL): string => `${url.origin}${url.pathname}`
