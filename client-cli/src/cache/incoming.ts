@@ -19,7 +19,7 @@ export interface Incoming {
 const ABANDONED_AFTER_MS = 60 * 60 * 1000
 
 // A pid alone comes back after a reboot, and leftovers with it.
-const RUN = `${process.pid}-${randomBytes(4).toString('hex')}`
+let run: string | undefined
 let serial = 0
 
 /** Drafts live in `.dvc/tmp` when that is on the cache's file system, else inside the cache. */
@@ -40,7 +40,7 @@ export function openIncoming(cacheDir: string, options: { tmpDir: string; shared
     removeAbandoned(folder)
     return folder
   }
-  const name = () => path.join(folder ?? open(), `${RUN}-${serial++}`)
+  const name = () => path.join(folder ?? open(), `${(run ??= `${process.pid}-${randomBytes(4).toString('hex')}`)}-${serial++}`)
   const discard = (draft: string) => rmSync(draft, { force: true })
 
   return {

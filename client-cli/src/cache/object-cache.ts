@@ -15,8 +15,9 @@ import {
   type Stats,
 } from 'node:fs'
 import path from 'node:path'
+import { openBothCompleteTrees } from './complete-trees.ts'
 import { readSmall, tryReflink } from './copy-file.ts'
-import { type FileStat, lstatOrNone, sameStat, statOrNone } from './file-stat.ts'
+import { type FileStat, lstatOrNone, probeTimestamps, sameStat, statOrNone, type Timestamps } from './file-stat.ts'
 import { openIncoming } from './incoming.ts'
 import { createMd5, md5OfBytes, md5OfFile } from './md5.ts'
 import { openObjectRecords } from './object-records.ts'
@@ -34,6 +35,8 @@ export interface ObjectCache extends ObjectSink {
   has(digest: Digest): boolean
   /** Those that are not present, in their order. */
   missing(digests: readonly Digest[]): Digest[]
+  /** True when every member of a tree is present by name. `members` is asked only when that is not known already. */
+  isComplete(tree: Digest, members: () => readonly Digest[]): boolean
   /**
    * True when the object may be linked or sent: present, and its stat is what was recorded when it was stored, or its bytes
    * were hashed again now and agree. A damaged object is moved aside (`<name>.damaged`) and false is returned.
@@ -71,8 +74,17 @@ const QUIET_MS = 50
 /** Listing a shard costs about as much as asking for this many names. */
 const NAMES_A_LISTED_NAME = 4
 
-/** `tmpDir` is the repository's `.dvc/tmp`. `shared`: folders are writable by the group (`cache.shared = group`). */
-export function openObjectCache(dir: string, options: { tmpDir: string; shared?: boolean }): ObjectCache {
+/**
+ * `tmpDir` is the repository's `.dvc/tmp`. `shared`: folders are writable by the group (`cache.shared = group`).
+ * `timestamps`: what is known of the file system's clock; by default it is tried when it is needed.
+ */
+export function openObjectCache(
+  dir: string,
+  options: { tmpDir: string; shared?: boolean; timestamps?: () => Timestamps },
+): ObjectCache {
+  let probed: Timestamps | undefined
+  const timestamps = options.timestamps ?? (() => (probed ??= probeTimestamps(path.join(options.tmpDir, 'cairn'))))
+  const complete = openBothCompleteTrees(dir, { tmpDir: options.tmpDir, timestamps })
   const records = openObjectRecords(path.join(options.tmpDir, 'cairn', 'objects'))
   const incoming = openIncoming(dir, options)
   const pathOf = (digest: Digest) => path.join(dir, objectPath(digest))
@@ -87,9 +99,11 @@ export function openObjectCache(dir: string, options: { tmpDir: string; shared?:
   }
   const adopt = (draft: string, digest: Digest) => {
     incoming.rename(draft, pathOf(digest))
+    complete.moved()
     remember(digest)
   }
   const setAside = (digest: Digest) => {
+    complete.moved()
     try {
       renameSync(pathOf(digest), `${pathOf(digest)}.damaged`)
     } catch (error) {
@@ -124,6 +138,7 @@ export function openObjectCache(dir: string, options: { tmpDir: string; shared?:
     pathOf,
     has: (digest) => existsSync(pathOf(digest)),
     missing: (digests) => findMissing(dir, digests),
+    isComplete: (tree, members) => complete.for(tree).check(tree, () => findMissing(dir, members()).length === 0),
     isSound: (digest) => soundStat(digest) !== undefined,
     soundStat,
     readTree(digest) {
@@ -173,7 +188,10 @@ export function openObjectCache(dir: string, options: { tmpDir: string; shared?:
     },
     remember,
     setAside,
-    close: () => records.flush(),
+    close() {
+      records.flush()
+      complete.flush()
+    },
   }
 
   /** The object becomes a second name of the workspace's file. False when the file systems differ. */

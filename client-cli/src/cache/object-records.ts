@@ -15,6 +15,7 @@ export interface ObjectRecords {
 
 /** md5, kind, 7 unused bytes, then mtime, ctime, size, ino as doubles. */
 const RECORD_BYTES = 56
+const KEY_BYTES = 17
 const STAT_OFFSET = 24
 /** A file with more superseded records than this and than live ones is written anew. */
 const COMPACT_ABOVE = 20_000
@@ -80,13 +81,17 @@ interface Records {
   markClean(): void
 }
 
+/** So many times a record is searched for; then the table is made that finds it at once. */
+const SEARCHES = 16
+
 /** Records in one buffer, found through an open-addressing table of record numbers: about 64 bytes an object. */
 function createRecords(stored: Buffer): Records {
   let count = Math.floor(stored.length / RECORD_BYTES)
   let clean = count
   let unique = 0
   let buffer = stored
-  let slots = new Uint32Array(0)
+  let slots: Uint32Array = new Uint32Array(0)
+  let searches = 0
   const at = (index: number) => buffer.subarray(index * RECORD_BYTES, (index + 1) * RECORD_BYTES)
 
   /** The slot of the key, or the free slot where it belongs. md5 is its own hash. */
@@ -94,7 +99,7 @@ function createRecords(stored: Buffer): Records {
     let slot = key.readUInt32LE(0) & (slots.length - 1)
     for (let held = slots[slot] ?? 0; held !== 0; held = slots[slot] ?? 0) {
       const offset = (held - 1) * RECORD_BYTES
-      if (buffer.compare(key, 0, 17, offset, offset + 17) === 0) return slot
+      if (buffer.compare(key, 0, KEY_BYTES, offset, offset + KEY_BYTES) === 0) return slot
       slot = (slot + 1) & (slots.length - 1)
     }
     return slot
@@ -111,10 +116,18 @@ function createRecords(stored: Buffer): Records {
     unique = 0
     for (let record = 0; record < count; record++) index(record)
   }
-  rebuild()
+  /** From the end: what was appended last counts. */
+  const search = (key: Buffer): number | undefined => {
+    const wanted = key.subarray(0, KEY_BYTES)
+    let offset = buffer.lastIndexOf(wanted, count * RECORD_BYTES - RECORD_BYTES)
+    while (offset > 0 && offset % RECORD_BYTES !== 0) offset = buffer.lastIndexOf(wanted, offset - 1)
+    return offset < 0 || count === 0 ? undefined : offset / RECORD_BYTES
+  }
 
   return {
     find(key) {
+      if (slots.length === 0 && searches++ < SEARCHES) return search(key)
+      if (slots.length === 0) rebuild()
       const held = slots[slotOf(key)] ?? 0
       return held === 0 ? undefined : held - 1
     },
@@ -123,12 +136,17 @@ function createRecords(stored: Buffer): Records {
       if ((count + 1) * RECORD_BYTES > buffer.length) buffer = Buffer.concat([buffer], Math.max(64, count * 2) * RECORD_BYTES)
       record.copy(buffer, count * RECORD_BYTES)
       count++
-      if (count * 2 > slots.length) rebuild()
+      if (count * 2 > slots.length) slots = new Uint32Array(0)
       else index(count - 1)
     },
     isDirty: () => count > clean,
-    shouldCompact: () => count - unique > Math.max(COMPACT_ABOVE, unique),
+    shouldCompact() {
+      if (count <= COMPACT_ABOVE) return false
+      if (slots.length === 0) rebuild()
+      return count - unique > Math.max(COMPACT_ABOVE, unique)
+    },
     live() {
+      if (slots.length === 0) rebuild()
       const kept: Buffer[] = []
       for (const held of slots) if (held !== 0) kept.push(at(held - 1))
       return Buffer.concat(kept)

@@ -59,9 +59,9 @@ export function isCached(workspace: Workspace, digest: Digest, content?: Content
   const { cache } = workspace
   if (!cache.has(digest)) return false
   if (!isTree(digest)) return true
-  const entries = content?.digest === digest ? content.entries : undefined
+  const entries = () => (content?.digest === digest ? content.entries : undefined) ?? cache.readTree(digest)
   try {
-    return cache.missing((entries ?? cache.readTree(digest)).map((entry) => entry.digest)).length === 0
+    return cache.isComplete(digest, () => entries().map((entry) => entry.digest))
   } catch (error) {
     if (isCode(error, 'CACHE_MISSING', 'CACHE_DAMAGED', 'BAD_TREE')) return false
     throw error

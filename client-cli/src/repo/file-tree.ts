@@ -92,13 +92,14 @@ function walkStageFiles(repo: Repo): string[] {
     const entries = readdirSync(path.join(repo.root, folder), { withFileTypes: true })
     const isNested = folder !== '' && entries.some((entry) => entry.name === '.dvc' && entry.isDirectory())
     if (isNested) continue
+    const [isIgnored, isGitIgnored] = [repo.ignore.within(folder), gitIgnore?.within(folder)]
     for (const entry of entries) {
       const file = folder === '' ? entry.name : `${folder}/${entry.name}`
       const isFolder = entry.isDirectory()
       if (!isFolder && !isStageFile(entry.name)) continue
-      if (repo.ignore.ignores(file, isFolder)) continue
+      if (isIgnored(entry.name, isFolder)) continue
       // A dvc.lock that Git ignores is told to the user when it is loaded, not passed over.
-      if (entry.name !== 'dvc.lock' && gitIgnore?.ignores(file, isFolder)) continue
+      if (entry.name !== 'dvc.lock' && isGitIgnored?.(entry.name, isFolder)) continue
       if (isFolder) folders.push(file)
       else if (isFile(repo, file, entry)) found.push(file)
     }
@@ -124,5 +125,8 @@ function loadGitIgnore(repo: Repo): Ignore | undefined {
     builtIn: excluded.split('\n'),
     read: (file) => readIfThere(path.join(git.root, file)),
   })
-  return { ignores: (file, isDirectory) => rules.ignores(prefix + file, isDirectory) }
+  return {
+    ignores: (file, isDirectory) => rules.ignores(prefix + file, isDirectory),
+    within: (folder) => rules.within((prefix + folder).replace(/\/$/, '')),
+  }
 }

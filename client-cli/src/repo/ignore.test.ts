@@ -1,3 +1,5 @@
+import fc from 'fast-check'
+import createMatcher from 'ignore'
 import { describe, expect, test } from 'vitest'
 import { ignoreFrom } from './ignore.ts'
 
@@ -52,5 +54,21 @@ describe('.dvcignore', () => {
 
   test('paths outside of the root are not its business', () => {
     expect(ignoreOf({ '.dvcignore': '*\n' }).ignores('../x', false)).toBe(false)
+  })
+
+  test('rules without patterns are looked up, and decide as when they are matched', () => {
+    const aName = fc.constantFrom('a', 'b', 'a.b', '.x', 'data')
+    const aPath = fc.array(aName, { minLength: 1, maxLength: 3 }).map((names) => names.join('/'))
+    const aRule = fc.tuple(fc.constantFrom('', '/'), aPath, fc.constantFrom('', '/')).map((parts) => parts.join(''))
+    fc.assert(
+      fc.property(fc.array(aRule, { maxLength: 6 }), aPath, fc.boolean(), (rules, path, isDirectory) => {
+        const matcher = createMatcher({ ignorecase: false }).add(rules)
+        const ignore = ignoreOf({ '.dvcignore': rules.join('\n') })
+        const expected = matcher.ignores(isDirectory ? `${path}/` : path)
+        expect(ignore.ignores(path, isDirectory)).toBe(expected)
+        const cut = path.lastIndexOf('/')
+        expect(ignore.within(path.slice(0, Math.max(0, cut)))(path.slice(cut + 1), isDirectory)).toBe(expected)
+      }),
+    )
   })
 })

@@ -16,18 +16,20 @@ import type { Workspace } from './workspace.ts'
 /** Opens nothing before it is needed. Close it, also after a failure: what was learnt so far is kept. */
 export function openWorkspace(repo: Repo, options: { signal: AbortSignal; report: Report }): Workspace {
   const own = path.join(repo.tmpDir, 'cairn')
-  const cache = openObjectCache(repo.cacheDir, { tmpDir: repo.tmpDir, shared: repo.config.get('cache', 'shared') === 'group' })
+  let probed: Timestamps | undefined
+  const timestamps = () => (probed ??= probeTimestamps(own))
+  const shared = repo.config.get('cache', 'shared') === 'group'
+  const cache = openObjectCache(repo.cacheDir, { tmpDir: repo.tmpDir, shared, timestamps })
   const tables = openStatCache(path.join(own, 'stat'))
   const singles = openSingleFiles(tables)
   const links = openLinksRecord(path.join(own, 'links'))
-  let timestamps: Timestamps | undefined
   const desk: Desk = {
     repo,
     cache,
     tables,
     singles,
     links,
-    timestamps: () => (timestamps ??= probeTimestamps(own)),
+    timestamps,
     signal: options.signal,
     report: options.report,
   }

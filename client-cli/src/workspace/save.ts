@@ -1,8 +1,10 @@
+import { makeDigest } from '@cairn/protocol/digest'
 import { CairnError } from '@cairn/protocol/error'
 import { hash } from 'node:crypto'
 import { statSync } from 'node:fs'
 import path from 'node:path'
 import { md5OfBytes } from '../cache/md5.ts'
+import { rowMd5, type StatTable } from '../cache/stat-cache.ts'
 import { explainFull } from '../io/full-disk.ts'
 import type { LinkType } from '../repo/repo.ts'
 import { absolutePath, type Desk } from './desk.ts'
@@ -42,14 +44,15 @@ export async function save(desk: Desk, file: string, options: SaveOptions): Prom
   else {
     const link = chooseLink(desk, options.kind, isSingle(scan) ? path.dirname(scan.root) : scan.root)
     const fresh = new Set(scan.unknown)
+    const held = fresh.size === scan.rows.count || isKnownHeld(desk, scan)
     await storeUnknown(desk, scan, link)
-    if (fresh.size < scan.rows.count) storeMissing(desk, scan, link, fresh)
+    if (!held) storeMissing(desk, scan, link, fresh)
     if (options.relink ?? true) await relinkRows(desk, scan, link, fresh)
     else for (const row of fresh) restat(scan, row)
   }
   const content = contentOfScan(scan)
-  if (options.cache && content.entries && !desk.cache.isSound(content.digest))
-    desk.cache.storeTree(content.entries, { legacy: scan.legacy })
+  if (options.cache && content.nfiles !== undefined && !desk.cache.isSound(content.digest))
+    desk.cache.storeTree(content.entries ?? [], { legacy: scan.legacy })
   recordScan(desk, file, scan, content.digest)
   return content
 }
@@ -141,6 +144,12 @@ function storeHashed(
     if (how.draft !== undefined) desk.cache.discard(how.draft)
   } else if (how.draft !== undefined) desk.cache.adopt(how.draft, digest)
   else desk.cache.storeFile(digest, file, wayIn(how.link, scan.flags[row] ?? 0), known)
+}
+
+/** Whether the cache has all files that did not change: it has when it has the tree that they were part of. */
+function isKnownHeld(desk: Desk, { known, legacy }: Scan): boolean {
+  const digests = (table: StatTable) => table.paths.map((_, row) => makeDigest(rowMd5(table, row), { legacy }))
+  return known?.tree !== undefined && desk.cache.isComplete(known.tree, () => digests(known))
 }
 
 /** Files that did not change since they were hashed, but whose objects are not in the cache. */

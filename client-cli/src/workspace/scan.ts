@@ -22,7 +22,9 @@ export interface Scan {
   folderLinks: string[]
   /** What stands there and is no content; only with `tolerant`. */
   odd: string[]
-  /** The table that it was compared with, when every row of it is still true and nothing was added. */
+  /** The table that it was compared with. */
+  known: StatTable | undefined
+  /** The same, when every row of it is still true and nothing was added. */
   unchanged: StatTable | undefined
 }
 
@@ -85,6 +87,7 @@ export async function scanFolder(root: string, options: ScanOptions): Promise<Sc
   } catch (error) {
     throw explainUnreadable(error)
   }
+  scan.known = known
   if (known && matched === scan.rows.count && matched === known.paths.length) scan.unchanged = known
   return scan
 }
@@ -100,6 +103,7 @@ export function emptyScan(root: string, legacy: boolean, capacity = 256): Scan {
     bytes: 0,
     folderLinks: [],
     odd: [],
+    known: undefined,
     unchanged: undefined,
   }
 }

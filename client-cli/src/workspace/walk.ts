@@ -23,6 +23,7 @@ export interface WalkOptions {
 
 const BUILT_IN = new Set(['.git', '.hg', '.dvc'])
 const REPLACEMENT = '\ufffd'
+const QUIETLY = { throwIfNoEntry: false } as const
 
 /** Visits every file below a folder with one lstat each. What vanishes while walking is left out. */
 export async function walkFolder(root: string, options: WalkOptions, visitor: WalkVisitor): Promise<void> {
@@ -36,14 +37,15 @@ export async function walkFolder(root: string, options: WalkOptions, visitor: Wa
     if (nested && names.includes('.dvc')) return
     if (nested) visitor.folder?.(relative)
     const prefix = relative === '' ? '' : `${relative}/`
+    const isIgnored = ignoredIn(relative)
     for (const name of names) {
       const waiting = pace()
       if (waiting) await waiting
       const file = prefix + name
-      const stat = lstatSync(`${root}/${file}`, { throwIfNoEntry: false })
+      const stat = lstatSync(`${root}/${file}`, QUIETLY)
       if (stat === undefined) continue
       const isFolder = stat.isDirectory()
-      if (isIgnored(file, name, isFolder)) continue
+      if (isIgnored(name, isFolder)) continue
       if (isFolder) await walk(file, true)
       else if (name === '.dvcignore') throw ignoreFileInside(folder)
       else if (stat.isFile()) visitor.file(file, stat, false)
@@ -51,9 +53,9 @@ export async function walkFolder(root: string, options: WalkOptions, visitor: Wa
     }
   }
 
-  function isIgnored(file: string, name: string, isFolder: boolean): boolean {
-    if (options.ignore) return options.ignore.ignores(options.prefix === '' ? file : `${options.prefix}/${file}`, isFolder)
-    return isFolder && BUILT_IN.has(name)
+  function ignoredIn(relative: string): (name: string, isFolder: boolean) => boolean {
+    if (!options.ignore) return (name, isFolder) => isFolder && BUILT_IN.has(name)
+    return options.ignore.within([options.prefix, relative].filter((part) => part !== '').join('/'))
   }
 
   function visitOther(file: string, stat: Stats): void {
