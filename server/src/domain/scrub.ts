@@ -3,7 +3,7 @@ import { isCode } from '@cairn/protocol/error'
 import { isDeltaKey } from './blob-key.ts'
 import { recordDamage } from './damage.ts'
 import type { Bytes, ObjectRow } from './ports.ts'
-import { readStored } from './recipe.ts'
+import { readRested } from './recipe.ts'
 import type { Stores } from './stores.ts'
 
 const BATCH = 100
@@ -56,7 +56,7 @@ async function findDamage(
   if (first === undefined) return []
   try {
     // Hashed as it is served: what is lost in a base is lost to all that is made of it.
-    if (isDeltaKey(blob.key)) return await hashMembers(readStored(stores, first, { start: 0, end: first.size }, signal), objects)
+    if (isDeltaKey(blob.key)) return await hashMembers(readRested(stores, first, signal), objects)
     const stream = await stores.blobs.get(blob.key, { signal })
     try {
       return await hashMembers(stream as Bytes, objects)
