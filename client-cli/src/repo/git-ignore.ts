@@ -11,8 +11,9 @@ import type { Repo } from './repo.ts'
  */
 export function addToGitIgnore(repo: Repo, out: string): string | undefined {
   const where = placeFor(repo, out)
-  if (where === undefined || repo.git?.isIgnored(path.join(repo.root, out))) return undefined
+  if (where === undefined) return undefined
   const text = readText(where.absolute) ?? ''
+  if (isListed(text, escapeEntry(where.entry)) || repo.git?.isIgnored(path.join(repo.root, out))) return undefined
   const newline = text.includes('\r\n') ? '\r\n' : '\n'
   const start = text === '' || text.endsWith('\n') ? text : text + newline
   writeFileAtomic(where.absolute, start + escapeEntry(where.entry) + newline)
@@ -40,6 +41,13 @@ function placeFor(repo: Repo, out: string): { absolute: string; file: string; en
   const file = path.posix.join(folder, '.gitignore')
   const isThere = statSync(path.join(repo.root, folder), { throwIfNoEntry: false })?.isDirectory() === true
   return isThere ? { absolute: path.join(repo.root, file), file, entry: `/${path.posix.basename(out)}` } : undefined
+}
+
+/** Ignored for certain, without starting git: the output's own line, and no exception behind it. No file counts for more. */
+function isListed(text: string, entry: string): boolean {
+  const lines = text.split(/\r?\n/)
+  const at = lines.lastIndexOf(entry)
+  return at >= 0 && !lines.slice(at).some((line) => line.startsWith('!'))
 }
 
 /** Git would drop a blank at the end of a line; the others only need help inside a pattern. */

@@ -69,7 +69,9 @@ function gitAt(root: string, gitDir: string): Git {
     },
     // 128 is git's answer for a path that can be in no work tree: outside of it, or beyond a symlink.
     isIgnored: (file) => ask('check-ignore', '--no-index', '--quiet', '--', asGitPath(root, file)).code === 0,
-    isTracked: (file) => ask('--literal-pathspecs', 'ls-files', '--error-unmatch', '--', asGitPath(root, file)).code === 0,
+    isTracked: (file) =>
+      mayBeTracked(gitDir, path.relative(root, file)) &&
+      ask('--literal-pathspecs', 'ls-files', '--error-unmatch', '--', asGitPath(root, file)).code === 0,
     stage(paths) {
       // 500 paths a call stay below every system's limit for arguments.
       for (let at = 0; at < paths.length; at += 500) {
@@ -106,6 +108,19 @@ function asGitPath(root: string, file: string): string {
   const relative = path.relative(root, file) || '.'
   const isFolder = statSync(file, { throwIfNoEntry: false })?.isDirectory() === true
   return isFolder ? `${relative}/` : relative
+}
+
+/**
+ * Looks for a path's bytes in Git's index, for most paths are not in it and starting git takes as long as reading a thousand
+ * files' stats. Only the formats that spell every path out can say no.
+ */
+function mayBeTracked(gitDir: string, file: string): boolean {
+  const index = readBytes(path.join(gitDir, 'index'))
+  if (index === undefined) return false
+  const spelled = index.toString('latin1', 0, 4) === 'DIRC' && index.readUInt32BE(4) < 4
+  // Both extensions stand for paths that are not in this file.
+  if (!spelled || process.platform !== 'linux' || index.includes('link') || index.includes('sdir')) return true
+  return index.includes(`${file}\0`) || index.includes(`${file}/`)
 }
 
 async function readOne(root: string, rev: string, file: string): Promise<Buffer | undefined> {
@@ -148,9 +163,11 @@ function readHead(gitDir: string): string | undefined {
 
 const isSha = (text: string) => /^[0-9a-f]{40}$/.test(text)
 
-function readText(file: string): string | undefined {
+const readText = (file: string): string | undefined => readBytes(file)?.toString()
+
+function readBytes(file: string): Buffer | undefined {
   try {
-    return readFileSync(file, 'utf8')
+    return readFileSync(file)
   } catch (error) {
     if (isCode(error, 'ENOENT', 'ENOTDIR', 'EISDIR')) return undefined
     throw error

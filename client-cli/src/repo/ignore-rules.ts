@@ -21,7 +21,8 @@ interface Folder {
   ignored: boolean
   /** All rules that hold inside, in order, rewritten relative to the top. */
   rules: readonly string[]
-  matcher: Matcher
+  /** Made when first asked for. */
+  readonly matcher: Matcher
   /** When every rule names one thing literally, as nearly all do: looking a name up costs a hundredth of matching it. */
   literal: Literals | undefined
 }
@@ -41,7 +42,7 @@ export function createIgnoreRules(source: IgnoreSource): Ignore {
     if (known) return known
     const parent = folder === '' ? top : folderAt(parentOf(folder))
     const ignored = parent.ignored || (folder !== '' && matches(parent, folder, true))
-    const made = ignored ? { ...parent, ignored } : withOwnRules(parent, folder)
+    const made = ignored ? IGNORED : withOwnRules(parent, folder)
     folders.set(folder, made)
     return made
   }
@@ -69,12 +70,23 @@ export function createIgnoreRules(source: IgnoreSource): Ignore {
   }
 }
 
+const IGNORED: Folder = Object.assign(folderWith([]), { ignored: true })
+
 function folderWith(rules: readonly string[]): Folder {
-  return { ignored: false, rules, matcher: matcherOf(rules), literal: literalsOf(rules) }
+  let matcher: Matcher | undefined
+  return {
+    ignored: false,
+    rules,
+    literal: literalsOf(rules),
+    get matcher() {
+      return (matcher ??= createMatcher({ ignorecase: false }).add([...rules]))
+    },
+  }
 }
 
-function matches({ literal, matcher }: Folder, path: string, isDirectory: boolean, name = nameOf(path)): boolean {
-  if (!literal) return matcher.ignores(isDirectory ? `${path}/` : path)
+function matches(folder: Folder, path: string, isDirectory: boolean, name = nameOf(path)): boolean {
+  const { literal } = folder
+  if (!literal) return folder.matcher.ignores(isDirectory ? `${path}/` : path)
   if (literal.names.has(name) || (literal.paths.size > 0 && literal.paths.has(path))) return true
   return isDirectory && (literal.names.has(`${name}/`) || (literal.paths.size > 0 && literal.paths.has(`${path}/`)))
 }
@@ -90,10 +102,6 @@ function literalsOf(rules: readonly string[]): Literals | undefined {
     else names.add(rule)
   }
   return { names, paths }
-}
-
-function matcherOf(rules: readonly string[]): Matcher {
-  return createMatcher({ ignorecase: false }).add([...rules])
 }
 
 const nameOf = (path: string): string => path.slice(path.lastIndexOf('/') + 1)
