@@ -1,3 +1,4 @@
+import { createCipheriv } from 'node:crypto'
 import {
   chmodSync,
   closeSync,
@@ -13,69 +14,80 @@ import path from 'node:path'
 import { randomBlock, seeded, writeSmallFiles } from '../test/rig/images.ts'
 
 export interface DataSet {
-  name: string
-  /** Writes the data as `<dir>/data`. */
+  /** For people. */
+  title: string
+  files: number
+  bytes: number
+  /** Writes it as `<dir>/data`. The same at each call. */
   write(dir: string): void
-  /** Changes a small part of it. */
+  /** Changes a small part of it; another one in each round. */
   change(dir: string, round: number): void
 }
+
+const CHANGED_FILES = 100
 
 /** `count` files of 784–4,096 random bytes in ten folders; 100 of them change. */
 export function smallFiles(count: number): DataSet {
   return {
-    name: `${count.toLocaleString('en')} files of 1–4 KB`,
+    title: `${count.toLocaleString('en')} files of 1–4 KB`,
+    files: count,
+    bytes: count * 2440,
     write: (dir) => writeSmallFiles(path.join(dir, 'data'), { count, seed: 7 }),
     change(dir, round) {
       const random = seeded(1000 + round)
-      for (let index = 0; index < 100; index++) {
-        const file = path.join(dir, 'data', `d${index % 10}`, `f${String(index * Math.floor(count / 100)).padStart(6, '0')}.bin`)
-        replace(file, randomBlock(random, 2000))
+      const changed = Math.min(CHANGED_FILES, count)
+      for (let nth = 0; nth < changed; nth++) {
+        const index = nth * Math.floor(count / changed)
+        const file = path.join(dir, 'data', `d${index % 10}`, `f${String(index).padStart(6, '0')}.bin`)
+        replace(file, (copy) => writeFileSync(copy, randomBlock(random, 2000)))
       }
     },
   }
 }
 
 const MIB = 1024 * 1024
+const CHANGED_BYTES = 65_536
 
-/** One file of `mib` MiB that does not compress; 64 KiB in its middle change. */
+/** One file of `mib` MiB that neither compresses nor repeats itself; 64 KiB in its middle change. */
 export function bigFile(mib: number): DataSet {
   return {
-    name: `one file of ${mib} MiB`,
+    title: `one file of ${mib} MiB`,
+    files: 1,
+    bytes: mib * MIB,
     write(dir) {
       mkdirSync(path.join(dir, 'data'), { recursive: true })
-      const file = openSync(path.join(dir, 'data', 'big.bin'), 'w')
-      const random = seeded(11)
-      const block = randomBlock(random, MIB)
-      for (let index = 0; index < mib; index++) {
-        block.writeUInt32LE(index, (index * 4096) % (MIB - 4))
-        writeSync(file, block)
-      }
-      closeSync(file)
+      writeRandom(path.join(dir, 'data', 'big.bin'), mib)
     },
     change(dir, round) {
       const name = path.join(dir, 'data', 'big.bin')
-      const copy = `${name}.new`
-      copyFileSync(name, copy)
-      replace(name, undefined, copy, (file) =>
-        writeSync(file, randomBlock(seeded(500 + round), 65_536), 0, 65_536, Math.floor(mib / 2) * MIB),
-      )
+      replace(name, (copy) => {
+        copyFileSync(name, copy)
+        chmodSync(copy, 0o644)
+        const file = openSync(copy, 'r+')
+        writeSync(file, randomBlock(seeded(500 + round), CHANGED_BYTES), 0, CHANGED_BYTES, Math.floor(mib / 2) * MIB)
+        closeSync(file)
+      })
     },
   }
 }
 
+/** A key stream: a gigabyte of it takes a second, and no block of it comes twice, which tools that look for repeats would find. */
+function writeRandom(name: string, mib: number): void {
+  const stream = createCipheriv('aes-128-ctr', Buffer.alloc(16, 11), Buffer.alloc(16))
+  const zeros = Buffer.alloc(MIB)
+  const file = openSync(name, 'w')
+  for (let index = 0; index < mib; index++) writeSync(file, stream.update(zeros))
+  closeSync(file)
+}
+
 /** Changes a tracked file as a careful program does: a new file renamed over it, so that a linked cache object is not written to. */
-function replace(name: string, bytes: Uint8Array | undefined, copy = `${name}.new`, edit?: (file: number) => void): void {
-  if (bytes) writeFileSync(copy, bytes)
-  chmodSync(copy, 0o644)
-  if (edit) {
-    const file = openSync(copy, 'r+')
-    edit(file)
-    closeSync(file)
-  }
+function replace(name: string, write: (copy: string) => void): void {
+  const copy = `${name}.new`
+  write(copy)
   renameSync(copy, name)
 }
 
-/** Every file below a folder. */
+/** Every file below a folder, folder by folder. */
 export function* filesBelow(dir: string): Generator<string> {
   for (const entry of readdirSync(dir, { withFileTypes: true })) {
     const file = path.join(dir, entry.name)

@@ -1,69 +1,62 @@
-import { readFileSync } from 'node:fs'
-import path from 'node:path'
-import { startPlainHttpRemote } from '../test/rig/plain-http-remote.ts'
-import { ROOT } from '../test/rig/project.ts'
-import type { Place } from './subject.ts'
+import type { RealParts } from '../test/rig/real-parts.ts'
 
-export const folder = (base: string): Place => ({
-  name: 'folder',
-  open: (label) => Promise.resolve([['add', '-d', 'origin', path.join(base, label)]]),
-})
+/** Where a subject pushes to; a fresh, empty one for each round. */
+export interface Place {
+  name: string
+  /** Sets up an empty remote; returns the commands that tell the tool about it, as arguments after `remote`. */
+  open(label: string): Promise<Array<readonly string[]>>
+}
+
+export interface CairnDoor {
+  /** Of the server, or of a proxy before it. */
+  url: string
+  adminToken: string
+}
 
 /** A new project on the server for each round. */
-export const cairnServer = (server: { url: string; adminToken: string }): Place => ({
-  name: 'Cairn server',
+export const cairnPlace = (name: string, { url, adminToken }: CairnDoor): Place => ({
+  name,
   async open(label) {
-    const slug = `${label}-${Math.random().toString(36).slice(2, 8)}`.toLowerCase()
-    const answer = await fetch(`${server.url}/api/v1/projects`, {
-      method: 'POST',
-      headers: { authorization: `Bearer ${server.adminToken}`, 'content-type': 'application/json' },
-      body: JSON.stringify({ slug }),
-    })
-    if (!answer.ok) throw new Error(`the server refused project ${slug}: ${await answer.text()}`)
+    const slug = await createProject({ url, adminToken }, label)
     return [
-      ['add', '-d', 'origin', `${server.url}/dvc/${slug}`],
+      ['add', '-d', 'origin', `${url}/dvc/${slug}`],
       ['modify', 'origin', 'auth', 'custom'],
       ['modify', 'origin', 'custom_auth_header', 'Authorization'],
-      ['modify', '--local', 'origin', 'password', `Bearer ${server.adminToken}`],
+      ['modify', '--local', 'origin', 'password', `Bearer ${adminToken}`],
     ]
   },
 })
 
-/** A bucket-like HTTP server that only stores and answers: what stock dvc has without Cairn. */
-export async function plainHttp(dir: string): Promise<{ place: Place; stop(): Promise<void> }> {
-  const server = await startPlainHttpRemote({ dir })
-  return {
-    place: { name: 'plain HTTP', open: (label) => Promise.resolve([['add', '-d', 'origin', `${server.url}/${label}`]]) },
-    stop: () => server.stop(),
-  }
+/** Returns the slug, which is new at each call. */
+export async function createProject({ url, adminToken }: CairnDoor, label: string): Promise<string> {
+  const slug = `${label}-${unique()}`.toLowerCase()
+  const answer = await fetch(`${url}/api/v1/projects`, {
+    method: 'POST',
+    headers: { authorization: `Bearer ${adminToken}`, 'content-type': 'application/json' },
+    body: JSON.stringify({ slug }),
+  })
+  if (!answer.ok) throw new Error(`the server refused project ${slug}: ${await answer.text()}`)
+  return slug
 }
 
-/** The S3 server of the slow suites, when it runs. */
-export async function objectStorage(): Promise<Place | undefined> {
-  let parts: Record<string, string>
-  try {
-    parts = JSON.parse(readFileSync(path.join(ROOT, '.cache/real-parts/env.json'), 'utf8')) as Record<string, string>
-  } catch {
-    return undefined
-  }
-  const endpoint = parts['CAIRN_TEST_S3_ENDPOINT'] ?? ''
-  if (
-    !(await fetch(endpoint).then(
-      () => true,
-      () => false,
-    ))
-  )
-    return undefined
-  const unique = Math.random().toString(36).slice(2, 8)
-  return {
-    name: 'S3',
-    open: (label) =>
-      Promise.resolve([
-        ['add', '-d', 'origin', `s3://${parts['CAIRN_TEST_S3_BUCKET']}/bench-${unique}/${label}`],
-        ['modify', 'origin', 'endpointurl', endpoint],
-        ['modify', 'origin', 'region', 'us-east-1'],
-        ['modify', '--local', 'origin', 'access_key_id', parts['CAIRN_TEST_S3_ACCESS_KEY'] ?? ''],
-        ['modify', '--local', 'origin', 'secret_access_key', parts['CAIRN_TEST_S3_SECRET_KEY'] ?? ''],
-      ]),
-  }
-}
+/** A server that only stores and answers: what stock dvc has without Cairn. */
+export const httpPlace = (url: string): Place => ({
+  name: 'HTTP',
+  open: (label) => Promise.resolve([['add', '-d', 'origin', `${url}/${label}-${unique()}`]]),
+})
+
+export type Bucket = RealParts['s3']
+
+export const bucketPlace = ({ endpoint, bucket, region, accessKey, secretKey }: Bucket): Place => ({
+  name: 'S3',
+  open: (label) =>
+    Promise.resolve([
+      ['add', '-d', 'origin', `s3://${bucket}/dvc/${label}-${unique()}`],
+      ['modify', 'origin', 'endpointurl', endpoint],
+      ['modify', 'origin', 'region', region],
+      ['modify', '--local', 'origin', 'access_key_id', accessKey],
+      ['modify', '--local', 'origin', 'secret_access_key', secretKey],
+    ]),
+})
+
+export const unique = (): string => Math.random().toString(36).slice(2, 8)
