@@ -22,6 +22,7 @@ import { openIncoming } from './incoming.ts'
 import { createMd5, md5OfBytes, md5OfFile } from './md5.ts'
 import { openObjectRecords } from './object-records.ts'
 import type { ObjectSink } from './object-sink.ts'
+import { openReceptions } from './receiving.ts'
 
 /**
  * The local object store, in dvc's layout: `<dir>/files/md5/ab/cdef…` and `<dir>/ab/cdef…` for legacy objects. Objects are
@@ -186,6 +187,7 @@ export function openObjectCache(
       adopt(draft, digest)
       return length
     },
+    receptions: openReceptions(dir, { tmpDir: options.tmpDir, adopt }),
     remember,
     setAside,
     close() {

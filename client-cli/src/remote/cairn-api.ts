@@ -7,6 +7,8 @@ import { type Capability, DIGESTS_TYPE, PACK_TYPE, SESSION_HEADER } from '@cairn
 import { PackParser, type PackRecord } from '@cairn/protocol/pack'
 import type { Download, HttpClient } from './http-client.ts'
 import { type HttpBody, readBytes } from './http-exchange.ts'
+import { createFetchRange, type FetchRange } from './range-api.ts'
+import { createUploadsApi, type UploadsApi } from './uploads-api.ts'
 
 const compress = promisify(gzip)
 const FAST = 1
@@ -38,6 +40,8 @@ export interface CairnApi {
   fetch(digests: () => readonly Digest[], onRecord: (record: PackRecord) => void, signal: AbortSignal): Promise<void>
   /** undefined when the project has no such object, or a damaged one. */
   download(digest: Digest, signal: AbortSignal): Promise<Download | undefined>
+  fetchRange: FetchRange
+  uploads: UploadsApi
 }
 
 export function createCairnApi(http: HttpClient, info: RemoteInfo): CairnApi {
@@ -120,6 +124,8 @@ export function createCairnApi(http: HttpClient, info: RemoteInfo): CairnApi {
     },
 
     download: (digest, signal) => http.download({ path: at(`objects/${digest}`), signal }),
+    fetchRange: createFetchRange(http, at),
+    uploads: createUploadsApi(http, at),
   }
 }
 

@@ -1,5 +1,6 @@
 import type { Digest } from '@cairn/protocol/digest'
 import { CairnError, isCode } from '@cairn/protocol/error'
+import { fetchInRanges } from './fetch-ranges.ts'
 import type { CairnFetch, Tally } from './fetch-run.ts'
 
 /** Objects whose bytes disagree with their digest are asked for so often, by themselves. */
@@ -12,7 +13,7 @@ const SINGLE_TRIES = 2
 export type FetchWay = (fetch: CairnFetch, digest: Digest, tally: Tally) => Promise<boolean>
 
 /** Best first. */
-const WAYS: readonly FetchWay[] = []
+const WAYS: readonly FetchWay[] = [fetchInRanges]
 
 /** Brings an object that no pack carries. */
 export async function fetchSingle(fetch: CairnFetch, digest: Digest, tally: Tally): Promise<void> {

@@ -1,5 +1,6 @@
 import { fileBody } from './bodies.ts'
 import { noteUnsound, type Outgoing } from './outgoing.ts'
+import { pushInParts } from './push-parts.ts'
 import { changedObject, noteRefusal, type PushRun } from './push-run.ts'
 
 /**
@@ -9,7 +10,7 @@ import { changedObject, noteRefusal, type PushRun } from './push-run.ts'
 export type PushWay = (run: PushRun, object: Outgoing) => Promise<boolean>
 
 /** Best first. */
-const WAYS: readonly PushWay[] = []
+const WAYS: readonly PushWay[] = [pushInParts]
 
 /** Sends an object that no pack carries. */
 export async function sendSingle(run: PushRun, object: Outgoing): Promise<void> {

@@ -1,0 +1,236 @@
+import {
+  closeSync,
+  ftruncateSync,
+  lstatSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  readSync,
+  renameSync,
+  rmSync,
+  writeSync,
+} from 'node:fs'
+import { randomBytes } from 'node:crypto'
+import path from 'node:path'
+import { setImmediate } from 'node:timers/promises'
+import { type Digest, isLegacy, isTree, md5Of } from '@cairn/protocol/digest'
+import { CairnError, isCode } from '@cairn/protocol/error'
+import { writeFileAtomic } from '../io/atomic-write.ts'
+import { explainFull } from '../io/full-disk.ts'
+import { addSpan, missingSpans, prefixLength, type Span } from './byte-spans.ts'
+import { createMd5, md5OfBytes } from './md5.ts'
+
+/** An object that comes in pieces, in any order, and is none before all of it was hashed. One of the last three has to be called. */
+export interface Receiving {
+  /** In bytes. */
+  readonly size: number
+  /** What is still to come, ascending. */
+  missing(): Span[]
+  /** @throws CairnError STORAGE_FULL */
+  writeAt(offset: number, bytes: Uint8Array): void
+  /** Verifies the whole and makes it the object. @throws CairnError DIGEST_MISMATCH, after which nothing is left of it */
+  finish(): Promise<void>
+  /** Keeps what has come for a later run. */
+  pause(): void
+  discard(): void
+}
+
+/** Drafts that survive the run that wrote them. */
+export interface Receptions {
+  /** The size of an object that an earlier run received a part of. */
+  standing(digest: Digest): number | undefined
+  /** Goes on with what an earlier run left of it, or begins. */
+  open(digest: Digest, size: number): Receiving
+}
+
+const KEPT_MS = 7 * 24 * 3600 * 1000
+/** So much may have to be fetched again after a kill. */
+const NOTED_BYTES = 4 << 20
+const READ_BYTES = 1 << 20
+/** At once while others wait for the thread. */
+const CATCH_UP_BYTES = 4 << 20
+
+/** Names of drafts tell who writes them: what a dead process left is free to be taken. */
+const RUN = `${process.pid}-${randomBytes(4).toString('hex')}`
+
+/** `adopt` makes a verified file the object. */
+export function openReceptions(
+  cacheDir: string,
+  options: { tmpDir: string; adopt: (draft: string, digest: Digest) => void },
+): Receptions {
+  let found: string | undefined
+  const folder = () => (found ??= openFolder(cacheDir, options.tmpDir))
+  const abandoned = (digest: Digest): string | undefined =>
+    readdirSync(folder()).find((name) => name.startsWith(`${digest}~`) && !name.endsWith('.json') && isAbandoned(name))
+
+  return {
+    standing(digest) {
+      const name = abandoned(digest)
+      return name === undefined ? undefined : readNote(path.join(folder(), name))?.size
+    },
+    open(digest, size) {
+      try {
+        const draft = path.join(folder(), `${digest}~${RUN}`)
+        const name = abandoned(digest)
+        const spans = name === undefined ? undefined : takeOver(path.join(folder(), name), draft, size)
+        return receive(draft, { digest, size, spans, adopt: options.adopt })
+      } catch (error) {
+        throw explainFull(error, cacheDir)
+      }
+    },
+  }
+}
+
+/** On the file system of the cache: in `.dvc/tmp` where that is, else inside the cache, apart from other repositories' drafts. */
+function openFolder(cacheDir: string, tmpDir: string): string {
+  const near = path.join(tmpDir, 'cairn', 'receiving')
+  mkdirSync(cacheDir, { recursive: true })
+  mkdirSync(near, { recursive: true })
+  const own = md5OfBytes(Buffer.from(tmpDir)).slice(0, 12)
+  const folder = lstatSync(near).dev === lstatSync(cacheDir).dev ? near : path.join(cacheDir, 'cairn-receiving', own)
+  mkdirSync(folder, { recursive: true })
+  for (const name of readdirSync(folder)) {
+    const stat = lstatSync(path.join(folder, name), { throwIfNoEntry: false })
+    if (stat && Date.now() - stat.mtimeMs > KEPT_MS) rmSync(path.join(folder, name), { force: true })
+  }
+  return folder
+}
+
+/** Paused, or its process is gone. */
+function isAbandoned(name: string): boolean {
+  const owner = name.slice(name.indexOf('~') + 1)
+  if (owner === 'paused') return true
+  const pid = Number(owner.split('-')[0])
+  if (!Number.isSafeInteger(pid) || pid <= 0 || pid === process.pid) return owner !== RUN
+  try {
+    process.kill(pid, 0)
+    return false
+  } catch (error) {
+    return isCode(error, 'ESRCH')
+  }
+}
+
+const noteOf = (draft: string): string => `${draft}.json`
+
+interface Note {
+  size: number
+  spans: Span[]
+}
+
+function readNote(draft: string): Note | undefined {
+  try {
+    const { size, spans } = JSON.parse(readFileSync(noteOf(draft), 'utf8')) as { size: unknown; spans: unknown }
+    if (!Number.isSafeInteger(size) || !Array.isArray(spans)) return undefined
+    return {
+      size: size as number,
+      spans: spans.reduce<Span[]>((all, [start, end]: [number, number]) => addSpan(all, { start, end }), []),
+    }
+  } catch {
+    // Only a note of what need not be fetched again.
+    return undefined
+  }
+}
+
+/** The first of several processes wins, for a name can be moved away once. undefined: there is nothing to go on with. */
+function takeOver(from: string, draft: string, size: number): Span[] | undefined {
+  const note = readNote(from)
+  try {
+    renameSync(from, draft)
+    if (note) writeNote(draft, note)
+    rmSync(noteOf(from), { force: true })
+  } catch (error) {
+    if (isCode(error, 'ENOENT')) return undefined
+    throw error
+  }
+  const whole = lstatSync(draft).size === size && note?.size === size
+  if (whole && note.spans.every((span) => span.start >= 0 && span.end <= size)) return note.spans
+  rmSync(draft, { force: true })
+  return undefined
+}
+
+function writeNote(draft: string, { size, spans }: Note): void {
+  writeFileAtomic(noteOf(draft), JSON.stringify({ size, spans: spans.map(({ start, end }) => [start, end]) }))
+}
+
+interface Draft {
+  digest: Digest
+  size: number
+  spans: Span[] | undefined
+  adopt: (draft: string, digest: Digest) => void
+}
+
+function receive(draft: string, { digest, size, spans: known, adopt }: Draft): Receiving {
+  const fd = openSync(draft, known ? 'r+' : 'w+', 0o600)
+  if (!known) ftruncateSync(fd, size)
+  const md5 = createMd5({ legacy: isLegacy(digest) && !isTree(digest) })
+  let spans: Span[] = known ?? []
+  let hashed = 0
+  let unnoted = 0
+  let buffer: Buffer | undefined
+
+  const note = () => {
+    writeNote(draft, { size, spans })
+    unnoted = 0
+  }
+
+  /** Hashes what lies in front of a gap that has been closed; it was written a moment ago and comes out of memory. */
+  const catchUp = (most: number) => {
+    const end = Math.min(prefixLength(spans), hashed + most)
+    while (hashed < end) {
+      buffer ??= Buffer.allocUnsafe(READ_BYTES)
+      const read = readSync(fd, buffer, 0, Math.min(buffer.length, end - hashed), hashed)
+      if (read === 0) throw new Error(`${draft}: shorter than what was written to it`)
+      md5.update(buffer.subarray(0, read))
+      hashed += read
+    }
+  }
+  const discard = () => {
+    closeSync(fd)
+    rmSync(draft, { force: true })
+    rmSync(noteOf(draft), { force: true })
+  }
+
+  return {
+    size,
+    missing: () => missingSpans(spans, size),
+    discard,
+    writeAt(offset, bytes) {
+      if (offset < hashed || offset + bytes.length > size) throw new Error(`${digest}: no bytes are wanted at ${offset}`)
+      try {
+        for (let done = 0; done < bytes.length;) done += writeSync(fd, bytes, done, bytes.length - done, offset + done)
+        spans = addSpan(spans, { start: offset, end: offset + bytes.length })
+        unnoted += bytes.length
+        if (unnoted >= NOTED_BYTES) note()
+      } catch (error) {
+        throw explainFull(error, draft)
+      }
+      if (offset === hashed) {
+        md5.update(bytes)
+        hashed += bytes.length
+      } else catchUp(CATCH_UP_BYTES)
+    },
+    async finish() {
+      if (prefixLength(spans) !== size && size > 0) throw new Error(`${digest}: not all of it was received`)
+      while (hashed < size) {
+        catchUp(CATCH_UP_BYTES)
+        await setImmediate()
+      }
+      if (md5.digest() !== md5Of(digest)) {
+        discard()
+        throw new CairnError('DIGEST_MISMATCH', `the bytes received for '${digest}' do not hash to it; nothing was stored`)
+      }
+      closeSync(fd)
+      adopt(draft, digest)
+      rmSync(noteOf(draft), { force: true })
+    },
+    pause() {
+      if (spans.length === 0) return discard()
+      note()
+      closeSync(fd)
+      const paused = draft.replace(/~[^~]*$/, '~paused')
+      renameSync(draft, paused)
+      renameSync(noteOf(draft), noteOf(paused))
+    },
+  }
+}
