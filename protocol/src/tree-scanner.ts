@@ -221,7 +221,7 @@ function createOrderCheck(): OrderCheck {
   let last: Buffer = Buffer.alloc(0)
   let lastFrom = 0
   let lastTo = 0
-  let nested: number[] = []
+  const nested: number[] = []
   let sorted = true
   return {
     next(bytes, from, to) {

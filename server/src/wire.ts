@@ -195,7 +195,7 @@ export async function serve(parts: Parts): Promise<Serving> {
     log,
     version: VERSION,
     get capabilities() {
-      return ['uploads' as const, 'deltas' as const, ...directCapabilities(direct.offer())]
+      return ['uploads' as const, 'tree-deltas' as const, 'deltas' as const, ...directCapabilities(direct.offer())]
     },
     direct: direct.offer,
     redirectsStock: config.direct.stockDownloads,

@@ -65,6 +65,7 @@ test('the document describes every route with its parameters, bodies and errors'
   expect(trees?.['parameters']).toEqual([
     { name: 'project', in: 'path', required: true, schema: { type: 'string' } },
     { name: 'digest', in: 'query', required: true, schema: { type: 'string' } },
+    { name: 'base', in: 'query', required: false, schema: { type: 'string' } },
     expect.objectContaining({ name: 'session', in: 'query', required: false }),
   ])
   expect(Object.keys((trees?.['responses'] as object) ?? {}).toSorted()).toEqual([

@@ -1,17 +1,23 @@
-import { type Digest, isLegacy } from '@cairn/protocol/digest'
-import { CairnError } from '@cairn/protocol/error'
-import { parseTree, type TreeEntry } from '@cairn/protocol/tree'
+import { type Digest, packDigests } from '@cairn/protocol/digest'
+import { CairnError, isCode } from '@cairn/protocol/error'
+import { MAX_TREE_BYTES } from '@cairn/protocol/limits'
+import { createTreeReader } from '@cairn/protocol/tree'
 import { singleKey } from './blob-key.ts'
 import { mendTrees } from './damage.ts'
-import { findRow, isPresent, linkSingle, loadObject } from './objects.ts'
-import type { ObjectRow, ProjectRow } from './ports.ts'
+import { type Lacking, lacking, nothingLacking } from './lacking.ts'
+import { findRow, isPresent, linkSingle, readObject } from './objects.ts'
+import type { Bytes, FoundMembers, ObjectRow, ProjectRow } from './ports.ts'
 import type { Stores } from './stores.ts'
-import { measureBytes, requireDigest } from './verify-stream.ts'
+import { checkTree, type ScannedTree, scanTree } from './tree-members.ts'
+import { verifyStream } from './verify-stream.ts'
+
+/** At most so many missing objects are named in an error. */
+const MAX_NAMED = 100_000
 
 export interface StoreTree {
   digest: Digest
-  /** Reads the tree's exact bytes; not called when the tree is present already. */
-  read: () => Promise<Uint8Array>
+  /** Gives the tree's exact bytes, whole or as they arrive; not called when the tree is present already. */
+  read: () => Promise<Uint8Array | Bytes>
   /** Where an incomplete tree waits for its entries. Without one it is refused. */
   session?: string | undefined
   signal: AbortSignal
@@ -20,43 +26,84 @@ export interface StoreTree {
 export interface StoredTree {
   linked: boolean
   outcome: 'stored' | 'exists'
-  /** Entries that the project lacks, each once. Empty when linked. */
-  missing: Digest[]
+  size: number
+  /** Entries that the project lacks, each once, in the tree's order. Empty when linked. */
+  missing: Lacking
 }
 
+/** Ids in one row of a session's leases. */
+const LEASE_IDS = 50_000
+/** A larger tree has to be sorted by path, as dvc sorts it: then a look at each entry finds the doubles. */
+const MAX_UNSORTED_BYTES = 32 * 1024 * 1024
+
 /**
- * Takes a tree in. It becomes present only when all of its entries are: until then it waits, pending, in its session.
- * A crash between the blob and the link leaves a pending tree, which the expiry of sessions removes.
+ * Takes a tree in, as it arrives: of a million entries 16 bytes each are kept. It becomes present only when all of its
+ * entries are: until then it waits, pending, in its session. A crash between the blob and the link leaves a blob that no row
+ * names; a crash after it a pending tree, which the expiry of sessions removes.
  * @throws CairnError DIGEST_MISMATCH, BAD_TREE, DIGEST_CONFLICT, and TREE_INCOMPLETE (with `missing`) without a session
  */
 export async function storeTree(stores: Stores, project: ProjectRow, request: StoreTree): Promise<StoredTree> {
-  const { digest, session, signal } = request
+  const { digest, session } = request
   const standing = await findRow(stores, project.id, digest)
   if (standing && isPresent(standing)) {
     if (session) await stores.catalog.addLease(session, [standing.id])
-    return { linked: true, outcome: 'exists', missing: [] }
+    return { linked: true, outcome: 'exists', size: standing.size, missing: nothingLacking }
   }
-  const bytes = await request.read()
-  const measured = measureBytes(bytes, { legacy: isLegacy(digest) })
-  requireDigest(measured, digest)
-  const entries = parseTree(bytes, { legacy: isLegacy(digest) })
-  const { missing, present } = await stores.catalog.findMissing(project.id, memberDigests(entries))
-  if (missing.length > 0 && session === undefined) throw incompleteTree(digest, missing)
+  const { tree, size, found } = await takeTree(stores, project, request, standing)
+  if (session) await leaseTree(stores, project, digest, { session, present: found.present })
+  const missing = lacking(found.missing, tree.members)
+  if (missing.count > 0) return { linked: false, outcome: 'stored', size, missing }
 
-  // A live tree that is only broken keeps its row and its blob: its closure is all it lacks.
-  if (standing?.state !== 'live') {
-    const key = singleKey(project.id, digest)
-    await stores.blobs.put(key, once(bytes), { signal, size: bytes.length })
-    const object = { digest, size: bytes.length, sha256: measured.sha256, offset: 0 }
-    await linkSingle(stores, project, key, object, { state: 'pending' })
-  }
-  if (session) await leaseTree(stores, project, digest, { session, present })
-  if (missing.length > 0) return { linked: false, outcome: 'stored', missing }
-
-  const lost = await linkTree(stores, project, digest, entries)
-  if (lost.length > 0 && session === undefined) throw incompleteTree(digest, lost)
+  const lost = await linkTree(stores, project, digest, tree, found)
+  if (lost.count > 0 && session === undefined) throw incompleteTree(digest, lost)
   if (standing?.state === 'damaged' || standing?.broken) await mendTrees(stores, project.id)
-  return { linked: lost.length === 0, outcome: 'stored', missing: lost }
+  return { linked: lost.count === 0, outcome: 'stored', size, missing: lost }
+}
+
+interface TakenTree {
+  tree: ScannedTree
+  size: number
+  found: FoundMembers
+}
+
+/** Reads the tree into a blob, and links it as pending. Nothing is left of one that is refused. */
+async function takeTree(
+  stores: Stores,
+  project: ProjectRow,
+  { digest, read, session, signal }: StoreTree,
+  standing: ObjectRow | undefined,
+): Promise<TakenTree> {
+  const given = await read()
+  const verified = verifyStream(given instanceof Uint8Array ? once(given) : given, { digest, limit: MAX_TREE_BYTES })
+  const checked = checkTree(verified.bytes, digest)
+  // A live tree that is only broken keeps its row and its blob: its closure is all it lacks.
+  const key = standing?.state === 'live' ? undefined : singleKey(project.id, digest)
+  if (key === undefined) for await (const chunk of checked.bytes) void chunk
+  else await stores.blobs.put(key, checked.bytes, { signal, size: given instanceof Uint8Array ? given.length : undefined })
+  const { size, sha256 } = verified.measured()
+  const tree = checked.scanned()
+  try {
+    if (key !== undefined && !tree.sorted) await refuseDoubles(stores, { key, digest, size }, signal)
+    const found = await stores.catalog.findMembers(project.id, tree.members)
+    if (found.missing.length > 0 && session === undefined) throw incompleteTree(digest, lacking(found.missing, tree.members))
+    if (key !== undefined) await linkSingle(stores, project, key, { digest, size, sha256, offset: 0 }, { state: 'pending' })
+    return { tree, size, found }
+  } catch (error) {
+    if (key !== undefined && isCode(error, 'BAD_TREE', 'TREE_INCOMPLETE')) await stores.blobs.delete([key])
+    throw error
+  }
+}
+
+async function refuseDoubles(
+  stores: Stores,
+  blob: { key: string; digest: Digest; size: number },
+  signal: AbortSignal,
+): Promise<void> {
+  if (blob.size > MAX_UNSORTED_BYTES)
+    throw new CairnError('BAD_TREE', `${blob.digest}: a tree of more than ${MAX_UNSORTED_BYTES} bytes has to be sorted by path`)
+  const reader = createTreeReader()
+  for await (const chunk of await stores.blobs.get(blob.key, { signal })) reader.push(chunk as Uint8Array)
+  reader.end()
 }
 
 async function leaseTree(
@@ -66,41 +113,43 @@ async function leaseTree(
   held: { session: string; present: readonly number[] },
 ): Promise<void> {
   const row = await findRow(stores, project.id, digest)
-  await stores.catalog.addLease(held.session, row ? [...held.present, row.id] : held.present)
+  if (row) await stores.catalog.addLease(held.session, [row.id])
+  for (let from = 0; from < held.present.length; from += LEASE_IDS)
+    await stores.catalog.addLease(held.session, held.present.slice(from, from + LEASE_IDS))
 }
 
 async function* once(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
   yield bytes
 }
 
-function memberDigests(entries: readonly TreeEntry[]): Digest[] {
-  return [...new Set(entries.map((entry) => entry.digest))]
-}
-
 /** Makes a tree present if its entries are; returns those that are not. */
-async function linkTree(stores: Stores, project: ProjectRow, digest: Digest, entries: readonly TreeEntry[]): Promise<Digest[]> {
-  const members = memberDigests(entries)
-  const rows = new Map((await stores.catalog.findObjects(project.id, members)).map((row) => [row.digest, row]))
-  const missing = members.filter((member) => !isPresent(rows.get(member)))
-  if (missing.length > 0) return missing
-  const ids = [...rows.values()].map((row) => row.id).toSorted((a, b) => a - b)
-  const bytes = entries.reduce((sum, entry) => sum + (rows.get(entry.digest)?.size ?? 0), 0)
-  if (await stores.catalog.linkTree(project.id, digest, { entries: entries.length, bytes, members: ids })) return []
+async function linkTree(
+  stores: Stores,
+  project: ProjectRow,
+  digest: Digest,
+  tree: ScannedTree,
+  found: FoundMembers,
+): Promise<Lacking> {
+  if (found.missing.length > 0) return lacking(found.missing, tree.members)
+  const { entries, members } = tree
+  if (await stores.catalog.linkTree(project.id, digest, { entries, bytes: found.bytes, members: found.present }))
+    return nothingLacking
   // A member was lost between the two questions; asking again names it.
-  return (await stores.catalog.findMissing(project.id, members)).missing
+  return lacking((await stores.catalog.findMembers(project.id, members)).missing, members)
 }
 
-export function incompleteTree(digest: Digest, missing: readonly Digest[]): CairnError {
-  const more = missing.length > 1 ? ` and ${missing.length - 1} more` : ''
-  return new CairnError('TREE_INCOMPLETE', `${digest}: entry ${missing[0]}${more} missing in this project`, {
+function incompleteTree(digest: Digest, missing: Lacking): CairnError {
+  const named = missing.digests(MAX_NAMED)
+  const more = missing.count > 1 ? ` and ${missing.count - 1} more` : ''
+  return new CairnError('TREE_INCOMPLETE', `${digest}: entry ${named[0]}${more} missing in this project`, {
     hint: 'Push again: the missing files are sent first, then the directory.',
-    data: { missing },
+    data: { missing: named },
   })
 }
 
 /**
  * Links the trees among `roots` that wait for their entries, and checks that all other roots are present.
- * @throws CairnError TREE_INCOMPLETE with everything that is missing
+ * @throws CairnError TREE_INCOMPLETE with what is missing
  */
 export async function commitRoots(
   stores: Stores,
@@ -109,32 +158,38 @@ export async function commitRoots(
   signal: AbortSignal,
 ): Promise<Digest[]> {
   const rows = new Map((await stores.catalog.findObjects(project.id, roots)).map((row) => [row.digest, row]))
-  const missing = new Set<Digest>()
+  const named = new Set<Digest>()
   const linked: Digest[] = []
+  let missing = 0
   for (const root of new Set(roots)) {
     const row = rows.get(root)
     if (isPresent(row)) continue
     const lost = await linkWaitingTree(stores, project, root, row, signal)
-    if (lost.length === 0) linked.push(root)
-    for (const digest of lost) missing.add(digest)
+    if (lost === undefined) linked.push(root)
+    else {
+      missing += lost.count
+      for (const digest of lost.digests(MAX_NAMED - named.size)) named.add(digest)
+    }
   }
-  if (missing.size === 0) return linked
-  const [first] = missing
-  throw new CairnError('TREE_INCOMPLETE', `${missing.size} objects of this push are missing, among them ${first}`, {
+  if (missing === 0) return linked
+  const [first] = named
+  throw new CairnError('TREE_INCOMPLETE', `${missing} objects of this push are missing, among them ${first}`, {
     hint: 'Send the missing objects and commit again.',
-    data: { missing: [...missing] },
+    data: { missing: [...named] },
   })
 }
 
+/** undefined when the tree is linked now; else what it lacks, itself if it does not wait here at all. */
 async function linkWaitingTree(
   stores: Stores,
   project: ProjectRow,
   root: Digest,
   row: ObjectRow | undefined,
   signal: AbortSignal,
-): Promise<Digest[]> {
+): Promise<Lacking | undefined> {
   const waits = row !== undefined && (row.state === 'pending' || (row.state === 'live' && row.broken))
-  if (!waits) return [root]
-  const bytes = await loadObject(stores, project.id, row, signal)
-  return linkTree(stores, project, root, parseTree(bytes, { legacy: isLegacy(root) }))
+  if (!waits) return { count: 1, digests: () => [root], packed: () => packDigests([root]) }
+  const tree = await scanTree(readObject(stores, project.id, row, { signal }), root)
+  const lost = await linkTree(stores, project, root, tree, await stores.catalog.findMembers(project.id, tree.members))
+  return lost.count === 0 ? undefined : lost
 }

@@ -1,8 +1,10 @@
 import type { IncomingMessage } from 'node:http'
 import { createGunzip } from 'node:zlib'
-import { Readable } from 'node:stream'
 import { CairnError } from '@cairn/protocol/error'
 import type { Bytes } from '../domain/ports.ts'
+import { through } from './through.ts'
+
+const INFLATED_CHUNK = 64 * 1024
 
 export interface BodyOptions {
   /** The longest body accepted, in bytes. */
@@ -104,8 +106,16 @@ function createStallClock(seconds: number): { race<T>(next: Promise<T>): Promise
 
 /** The whole of a body that is small by contract. `limit` holds for what is kept: the inflated bytes, where it came as gzip. */
 export async function readWhole(req: IncomingMessage, options: BodyOptions): Promise<Buffer> {
+  return collect(readDecoded(req, options), options.limit)
+}
+
+/**
+ * A body as it arrives, inflated where it came as gzip; `limit` holds for both.
+ * @throws CairnError as `readBody`, and BAD_REQUEST
+ */
+export function readDecoded(req: IncomingMessage, options: BodyOptions): Bytes {
   const encoding = req.headers['content-encoding']
-  if (encoding === undefined || encoding === 'identity') return collect(readBody(req, options), options.limit)
+  if (encoding === undefined || encoding === 'identity') return readBody(req, options)
   if (encoding !== 'gzip')
     throw new CairnError('BAD_REQUEST', `the content encoding '${encoding}' is not known here`, {
       hint: 'Send gzip or no encoding.',
@@ -113,28 +123,21 @@ export async function readWhole(req: IncomingMessage, options: BodyOptions): Pro
   return inflate(readBody(req, options), options.limit)
 }
 
-async function inflate(source: Bytes, limit: number): Promise<Buffer> {
-  const gunzip = createGunzip()
-  const packed = Readable.from(source, { objectMode: false })
-  packed.on('error', (error) => gunzip.destroy(error))
-  const feeding = (async () => {
-    for await (const chunk of packed) {
-      if (!gunzip.write(chunk)) await new Promise<void>((resolve) => gunzip.once('drain', resolve).once('close', resolve))
-      if (gunzip.destroyed) return
-    }
-    gunzip.end()
-  })()
-  feeding.catch(() => undefined)
+async function* inflate(source: Bytes, limit: number): AsyncGenerator<Uint8Array> {
+  let size = 0
   try {
-    return await collect(gunzip, limit)
+    for await (const chunk of through(source, createGunzip({ chunkSize: INFLATED_CHUNK }))) {
+      size += chunk.length
+      if (size > limit) throw tooLarge(limit)
+      yield chunk
+    }
   } catch (error) {
-    if (error instanceof CairnError) throw error
+    if (error instanceof CairnError || !isZlibError(error)) throw error
     throw new CairnError('BAD_REQUEST', 'the body is not valid gzip', { cause: error })
-  } finally {
-    gunzip.destroy()
-    packed.destroy()
   }
 }
+
+const isZlibError = (error: unknown): boolean => error instanceof Error && 'code' in error && String(error.code).startsWith('Z_')
 
 async function collect(source: Bytes, limit: number): Promise<Buffer> {
   const chunks: Uint8Array[] = []

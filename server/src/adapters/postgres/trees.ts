@@ -4,14 +4,16 @@ import type { Catalog, NewTree } from '../../domain/ports.ts'
 import { batches, digestOfRow, numberArray } from './digest-array.ts'
 import { holdsAny, packIds, unpackIds } from './id-list.ts'
 import { inTransaction, passGate, type Queryable } from './pool.ts'
+import { findMembers } from './tree-members.ts'
 
-type Trees = Pick<Catalog, 'linkTree' | 'markDamaged' | 'mendTrees'>
+type Trees = Pick<Catalog, 'findMembers' | 'linkTree' | 'markDamaged' | 'mendTrees'>
 
 /** Trees read at once: each up to some megabytes of members. */
 const PAGE = 32
 
 export function createTrees(pool: pg.Pool): Trees {
   return {
+    findMembers: (projectId, members) => findMembers(pool, projectId, members),
     linkTree: (projectId, digest, tree) => inTransaction(pool, (client) => linkTree(client, projectId, digest, tree)),
     markDamaged: (projectId, objectIds) => inTransaction(pool, (client) => markDamaged(client, projectId, objectIds)),
     mendTrees: (projectId) => inTransaction(pool, (client) => mendTrees(client, projectId)),

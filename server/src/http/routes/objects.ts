@@ -134,13 +134,8 @@ async function answerMissing(call: ProjectCall<z.infer<typeof missingQuery>>): P
 
 async function putTree(call: ProjectCall<{ session?: string | undefined }>, digest: Digest): Promise<ObjectAnswer> {
   const { context, req, res, project, signal } = call
-  let size = 0
-  const read = async () => {
-    const bytes = await readTreeBytes(context, req, res, signal)
-    size = bytes.length
-    return bytes
-  }
-  const { outcome } = await storeTree(context.stores, project, { digest, read, signal })
+  const read = () => readTreeBytes(context, req, res, signal)
+  const { outcome, size } = await storeTree(context.stores, project, { digest, read, signal })
   return { digest, size, outcome }
 }
 

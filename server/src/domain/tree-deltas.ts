@@ -1,0 +1,69 @@
+import { type Digest, isTree } from '@cairn/protocol/digest'
+import { CairnError, isCode } from '@cairn/protocol/error'
+import { MAX_TREE_BYTES, MAX_TREE_DELTA_BYTES } from '@cairn/protocol/limits'
+import { applyTreeDelta, encodeTreeDelta } from '@cairn/protocol/tree-delta'
+import { findRow, readObject } from './objects.ts'
+import type { Bytes, ObjectRow, ProjectRow } from './ports.ts'
+import type { Stores } from './stores.ts'
+
+/**
+ * The bytes that a delta makes of a tree that the project has. They are whatever the delta says: the caller compares them
+ * with a digest.
+ * @throws CairnError BASE_UNKNOWN, also for another project's tree, for one that only waits in a session, and, while it is
+ * read, for one that turns out damaged: the sender then sends the whole. BAD_DELTA, BODY_TOO_LARGE
+ */
+export async function rebuildTree(
+  stores: Stores,
+  project: ProjectRow,
+  request: { base: Digest; delta: Uint8Array; signal: AbortSignal },
+): Promise<Bytes> {
+  const row = isTree(request.base) ? await findRow(stores, project.id, request.base) : undefined
+  if (row?.state !== 'live') throw unknownBase(request.base)
+  return applyTreeDelta(request.delta, readBase(stores, project, row, request.signal), MAX_TREE_BYTES)
+}
+
+async function* readBase(stores: Stores, project: ProjectRow, row: ObjectRow, signal: AbortSignal): AsyncGenerator<Uint8Array> {
+  try {
+    yield* readObject(stores, project.id, row, { signal })
+  } catch (error) {
+    if (isCode(error, 'OBJECT_DAMAGED')) throw unknownBase(row.digest, error)
+    throw error
+  }
+}
+
+function unknownBase(digest: Digest, cause?: unknown): CairnError {
+  return new CairnError('BASE_UNKNOWN', `${digest}: the project has no such tree to build on`, {
+    hint: 'Send the whole tree.',
+    ...(cause !== undefined && { cause }),
+  })
+}
+
+export interface TreeDelta {
+  base: Digest
+  delta: Uint8Array
+}
+
+/**
+ * A tree as the difference to the first of `bases` that the project has. undefined when it has none, or the difference is
+ * not worth it: more than half of the tree.
+ */
+export async function findTreeDelta(
+  stores: Stores,
+  project: ProjectRow,
+  tree: ObjectRow,
+  request: { bases: readonly Digest[]; signal: AbortSignal },
+): Promise<TreeDelta | undefined> {
+  const { signal } = request
+  const rows = await stores.catalog.findObjects(project.id, request.bases)
+  const base = request.bases.map((digest) => rows.find((row) => row.digest === digest)).find((row) => row?.state === 'live')
+  if (base === undefined) return undefined
+  const limit = Math.min(MAX_TREE_DELTA_BYTES, Math.floor(tree.size / 2))
+  try {
+    const before = readBase(stores, project, base, signal)
+    const delta = await encodeTreeDelta(before, readObject(stores, project.id, tree, { signal }), limit)
+    return delta && { base: base.digest, delta }
+  } catch (error) {
+    if (isCode(error, 'BASE_UNKNOWN')) return undefined
+    throw error
+  }
+}
