@@ -1,5 +1,7 @@
 import type { Digest } from '@cairn/protocol/digest'
 import { CairnError, isCode } from '@cairn/protocol/error'
+import { fetchDelta } from './fetch-delta.ts'
+import { fetchDirect } from './fetch-direct.ts'
 import { fetchInRanges } from './fetch-ranges.ts'
 import type { CairnFetch, Tally } from './fetch-run.ts'
 
@@ -13,7 +15,7 @@ const SINGLE_TRIES = 2
 export type FetchWay = (fetch: CairnFetch, digest: Digest, tally: Tally) => Promise<boolean>
 
 /** Best first. */
-const WAYS: readonly FetchWay[] = [fetchInRanges]
+const WAYS: readonly FetchWay[] = [fetchDelta, fetchDirect, fetchInRanges]
 
 /** Brings an object that no pack carries. */
 export async function fetchSingle(fetch: CairnFetch, digest: Digest, tally: Tally): Promise<void> {

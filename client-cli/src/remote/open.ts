@@ -7,6 +7,7 @@ import type { Context } from '../command.ts'
 import { writeFileAtomic } from '../io/atomic-write.ts'
 import type { RemoteConfig } from '../repo/config.ts'
 import type { Repo } from '../repo/repo.ts'
+import type { BucketOptions } from './bucket.ts'
 import { createCairnRemote } from './cairn-remote.ts'
 import { cairnCredentials, type Credentials, dvcCredentials, NO_CREDENTIALS } from './credentials.ts'
 import { createDirectoryRemote } from './directory-remote.ts'
@@ -53,10 +54,28 @@ async function openHttpRemote(repo: Repo, config: RemoteConfig, context: Context
     createHttpClient({ base: shared.url, credentials, sockets, env: context.env, ...connectionOptions(repo, config) })
 
   const info = await findServer(repo, shared.url, () => client(NO_CREDENTIALS, 1), context.signal)
-  if (info) return createCairnRemote({ ...shared, info, http: client(cairnCredentials(url, config, context.env), 32) })
+  if (info) {
+    const http = client(cairnCredentials(url, config, context.env), 32)
+    const deltas = context.env['CAIRN_DELTA'] !== 'off'
+    return createCairnRemote({ ...shared, info, http, deltas, bucket: bucketOptions(repo, config, shared.url, context) })
+  }
   const jobs = Number(config.options['jobs'] ?? PLAIN_JOBS)
   const method = config.options['method']?.toUpperCase() === 'PUT' ? 'PUT' : 'POST'
   return createDvcHttpRemote({ ...shared, method, jobs, http: client(dvcCredentials(url, config), 100) })
+}
+
+const BUCKET_SECONDS = { connectSeconds: 3, patienceSeconds: 20 }
+
+/** undefined: everything goes through the server. Not an option of the remote, for stock dvc refuses those it does not know. */
+function bucketOptions(repo: Repo, config: RemoteConfig, server: string, { env, report }: Context): BucketOptions | undefined {
+  if (env['CAIRN_DIRECT'] === 'off') return undefined
+  const connection = { ...connectionOptions(repo, config), ...BUCKET_SECONDS }
+  return {
+    server: new URL(server),
+    file: path.join(repo.tmpDir, 'cairn', 'buckets.json'),
+    say: (text) => report({ type: 'debug', text }),
+    open: (base) => createHttpClient({ base, credentials: NO_CREDENTIALS, sockets: 32, env, ...connection }),
+  }
 }
 
 function withoutSecrets(url: URL): string {

@@ -2,12 +2,18 @@ import type { Digest } from '@cairn/protocol/digest'
 import { CairnError, isCode } from '@cairn/protocol/error'
 import type { CairnApi } from './cairn-api.ts'
 import type { Concurrency } from './concurrency.ts'
+import type { DeltaApi } from './delta-api.ts'
+import type { DirectApi } from './direct-api.ts'
 import type { Meter } from './meter.ts'
 import type { Failures, SourceCache } from './outgoing.ts'
 import type { LocalTree, TransferOptions } from './remote.ts'
 
 export interface CairnPush {
   api: CairnApi
+  /** Where the bucket may be used at all. */
+  direct?: DirectApi | undefined
+  /** Where differences may be sent at all. */
+  deltas?: DeltaApi | undefined
   cache: SourceCache
   trees: readonly LocalTree[]
   files: readonly Digest[]

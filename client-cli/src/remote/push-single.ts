@@ -1,5 +1,7 @@
 import { fileBody } from './bodies.ts'
 import { noteUnsound, type Outgoing } from './outgoing.ts'
+import { pushDelta } from './push-delta.ts'
+import { pushDirect } from './push-direct.ts'
 import { pushInParts } from './push-parts.ts'
 import { changedObject, noteRefusal, type PushRun } from './push-run.ts'
 
@@ -10,7 +12,7 @@ import { changedObject, noteRefusal, type PushRun } from './push-run.ts'
 export type PushWay = (run: PushRun, object: Outgoing) => Promise<boolean>
 
 /** Best first. */
-const WAYS: readonly PushWay[] = [pushInParts]
+const WAYS: readonly PushWay[] = [pushDelta, pushDirect, pushInParts]
 
 /** Sends an object that no pack carries. */
 export async function sendSingle(run: PushRun, object: Outgoing): Promise<void> {

@@ -1,0 +1,76 @@
+import { createHash } from 'node:crypto'
+import { createReadStream } from 'node:fs'
+import { isLegacy } from '@cairn/protocol/digest'
+import { CairnError, isCode } from '@cairn/protocol/error'
+import { fileBody } from './bodies.ts'
+import { pathOf } from './bucket.ts'
+import type { DirectPlace } from './direct-api.ts'
+import { noteUnsound, type Outgoing } from './outgoing.ts'
+import { changedObject, noteRefusal, type PushRun } from './push-run.ts'
+import type { PushWay } from './push-single.ts'
+
+/** Below this the two questions cost more than the server's share of the work. */
+const SMALLEST = 16 * 1024 * 1024
+/** One that breaks off starts over, so what is larger goes in parts, which do not. */
+const LARGEST = 1024 * 1024 * 1024
+
+/**
+ * Straight into the server's bucket, which compares the bytes with the md5, the sha256 and the length that the URL was signed
+ * for. Whatever fails there is sent through the server.
+ */
+export const pushDirect: PushWay = async (run, object) => {
+  const { direct, session, options } = run
+  const { signal } = options
+  if (!direct?.offers('put') || object.size < SMALLEST || object.size > LARGEST || isLegacy(object.digest)) return false
+  const about = { session, signal }
+  const sha256 = await sha256OfFile(object, signal)
+  const place = sha256 && (await direct.place({ digest: object.digest, size: object.size, sha256 }, about))
+  if (!place) return false
+  if (place === 'present') return true
+  try {
+    if (!(await sendTo(place, run, object))) return true
+    await direct.commit(object.digest, place.upload, about)
+  } catch (error) {
+    if (!(error instanceof CairnError) || isCode(error, 'CANCELLED', 'SESSION_UNKNOWN')) throw error
+    if (isCode(error, 'DIGEST_CONFLICT')) noteRefusal(run, object.digest, error)
+    else options.report({ type: 'debug', text: `${object.digest}: not straight to the bucket: ${error.message}` })
+    return isCode(error, 'DIGEST_CONFLICT')
+  }
+  run.pushed++
+  run.bytes += object.size
+  return true
+}
+
+/** False when the object changed on the way, which is noted. */
+async function sendTo({ bucket, url, headers }: DirectPlace, run: PushRun, object: Outgoing): Promise<boolean> {
+  const count = run.meter.body()
+  const body = () => {
+    count.restart()
+    return fileBody(object, (bytes) => count.add(bytes))
+  }
+  try {
+    await bucket.send({ method: 'PUT', path: pathOf(url), headers, body, signal: run.options.signal }, () => Promise.resolve())
+    return true
+  } catch (error) {
+    count.restart()
+    const changed = changedObject(error)
+    if (changed === undefined) throw error
+    noteUnsound(changed, true, run.failures)
+    return false
+  }
+}
+
+/** undefined when it cannot be read as the object it was: the way through the server tells what is wrong with it. */
+async function sha256OfFile(object: Outgoing, signal: AbortSignal): Promise<string | undefined> {
+  const hash = createHash('sha256')
+  try {
+    for await (const chunk of createReadStream(object.path, { highWaterMark: 1 << 20, signal }) as AsyncIterable<Buffer>) {
+      hash.update(chunk)
+    }
+  } catch (error) {
+    signal.throwIfAborted()
+    if (isCode(error, 'ENOENT')) return undefined
+    throw error
+  }
+  return hash.digest('hex')
+}
