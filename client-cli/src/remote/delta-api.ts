@@ -1,0 +1,113 @@
+import type { RemoteInfo } from '@cairn/protocol/api'
+import { type Chunk, unpackChunks } from '@cairn/protocol/chunks'
+import { type DeltaStream, openDelta } from '@cairn/protocol/delta-stream'
+import { type Digest, packDigests } from '@cairn/protocol/digest'
+import { type ErrorCode } from '@cairn/protocol/error'
+import { isCode } from '@cairn/protocol/error'
+import { CHUNKS_TYPE, DELTA_TYPE, DIGESTS_TYPE } from '@cairn/protocol/limits'
+import type { HttpClient } from './http-client.ts'
+import { type HttpBody, readBytes } from './http-exchange.ts'
+
+/** The requests about differences, one function each. They throw what HttpClient throws. */
+export interface DeltaApi {
+  /** Whether it is worth asking. */
+  offered(): boolean
+  send(digest: Digest, body: () => HttpBody, options: { session: string; signal: AbortSignal }): Promise<void>
+  /** Reads the difference to some of `have`; undefined when the server knows none. `read` is called again when the line broke. */
+  fetch<T>(
+    digest: Digest,
+    have: readonly Digest[],
+    read: (delta: DeltaStream) => Promise<T>,
+    signal: AbortSignal,
+  ): Promise<T | undefined>
+  chunks(digest: Digest, signal: AbortSignal): Promise<Chunk[]>
+  /** A part that fits into memory; `end` is not in it. */
+  part(digest: Digest, range: { start: number; end: number }, signal: AbortSignal): Promise<Uint8Array>
+  /** Whether the whole of a large object takes longer on this line than hashing it here and there. Asks once; reads a MiB of the object. */
+  isSlow(digest: Digest, signal: AbortSignal): Promise<boolean>
+}
+
+const PROBE_BYTES = 1024 * 1024
+/**
+ * Cutting a file into chunks goes at 350 MB a second on either side, one after the other, and what has to be sent or written
+ * anyway is hashed as well: below this speed a difference wins.
+ */
+const SLOW_BYTES_PER_SECOND = 80e6
+
+export function createDeltaApi(http: HttpClient, info: RemoteInfo): DeltaApi {
+  let offered = info.capabilities.includes('deltas')
+  let slow: Promise<boolean> | undefined
+  const at = (path: string) => `${info.base}/${path}`
+  /** What a server said about itself is believed for a day, and it may have changed its mind. */
+  const watch = async <T>(asking: Promise<T>): Promise<T> => {
+    try {
+      return await asking
+    } catch (error) {
+      if (isCode(error, 'NOT_FOUND')) offered = false
+      throw error
+    }
+  }
+  const part: DeltaApi['part'] = (digest, { start, end }, signal) => {
+    const headers = { range: `bytes=${start}-${end - 1}` }
+    return http.send({ method: 'GET', path: at(`objects/${digest}`), headers, signal }, (answer) =>
+      readBytes(answer, end - start),
+    )
+  }
+  const measure = async (digest: Digest, signal: AbortSignal) => {
+    const start = performance.now()
+    const { length } = await part(digest, { start: 0, end: PROBE_BYTES }, signal)
+    return length / ((performance.now() - start) / 1000) < SLOW_BYTES_PER_SECOND
+  }
+  return {
+    offered: () => offered,
+    async send(digest, body, { session, signal }) {
+      const path = at(`deltas?${new URLSearchParams({ digest, session }).toString()}`)
+      await watch(http.json({ method: 'POST', path, headers: { 'content-type': DELTA_TYPE }, body, signal }))
+    },
+    fetch: (digest, have, read, signal) => {
+      const headers = { 'content-type': DIGESTS_TYPE, accept: DELTA_TYPE }
+      const request = {
+        method: 'POST' as const,
+        path: at(`deltas/fetch?digest=${digest}`),
+        headers,
+        body: () => packDigests(have),
+        signal,
+      }
+      return watch(
+        http.send(request, async (answer) => {
+          if (answer.statusCode === 204) return undefined
+          const delta = await openDelta(answer as AsyncIterable<Uint8Array>)
+          try {
+            return await read(delta)
+          } finally {
+            await delta.close()
+          }
+        }),
+      )
+    },
+    chunks: (digest, signal) =>
+      watch(
+        http.send(
+          { method: 'GET', path: at(`objects/${digest}/chunks`), headers: { accept: CHUNKS_TYPE }, signal },
+          async (answer) => unpackChunks(await readBytes(answer)),
+        ),
+      ),
+    part,
+    isSlow: (digest, signal) => (slow ??= measure(digest, signal)),
+  }
+}
+
+const ELSEWHERE: readonly ErrorCode[] = [
+  'BAD_DELTA',
+  'BASE_UNKNOWN',
+  'DIGEST_MISMATCH',
+  'BAD_REQUEST',
+  'NOT_FOUND',
+  'OBJECT_UNKNOWN',
+  'OBJECT_DAMAGED',
+  'BODY_TOO_LARGE',
+  'REMOTE_FAILED',
+]
+
+/** A failure of the difference that says nothing against the whole; also that of a base which left the cache meanwhile. */
+export const wholeInstead = (error: unknown): boolean => isCode(error, ...ELSEWHERE, 'ENOENT')
