@@ -1,5 +1,6 @@
 import type { Command, Context, Options } from '../command.ts'
 import type { ObjectCache } from '../cache/object-cache.ts'
+import type { ObjectSink } from '../cache/object-sink.ts'
 import { openRemote } from '../remote/open.ts'
 import type { Remote } from '../remote/remote.ts'
 import type { Repo } from '../repo/repo.ts'
@@ -52,7 +53,7 @@ export const command: Command = {
 export async function bringOutputs(
   repo: Repo,
   context: Context,
-  request: { cache: ObjectCache; outputs: readonly Output[]; options: Options },
+  request: { cache: ObjectCache; outputs: readonly Output[]; options: Options; sink?: () => ObjectSink },
 ): Promise<{ fetched: number; left: Left[] }> {
   const { cache, outputs, options } = request
   const moving = transferOptions(context, options)
@@ -61,7 +62,7 @@ export async function bringOutputs(
     let remote: Remote | undefined
     const open = async () => (remote ??= await openRemote(repo, name, context, cache))
     try {
-      const done = await fetchOutputs({ open, cache, outputs: group, options: moving })
+      const done = await fetchOutputs({ open, cache, outputs: group, options: moving, sink: request.sink })
       total.fetched += done.fetched
       total.left.push(...done.left)
       context.report({ type: 'debug', text: `${done.requests} requests, ${done.bytes} bytes` })

@@ -1,9 +1,12 @@
 import { CairnError } from '@cairn/protocol/error'
+import type { ObjectCache } from '../cache/object-cache.ts'
+import type { ObjectSink } from '../cache/object-sink.ts'
 import type { Command, Context, Options } from '../command.ts'
 import type { Target } from '../pipeline/load.ts'
 import { withRepoLock } from '../repo/repo-lock.ts'
 import { selectOutputs, selectTargets } from './select-outputs.ts'
 import { describeLeft, type Left, summarize } from '../transfer/outcome.ts'
+import type { EarlyFiles } from '../workspace/early-files.ts'
 import type { CheckoutResult } from '../workspace/workspace.ts'
 import { wantedOf } from './checkout.ts'
 import { bringOutputs } from './fetch.ts'
@@ -36,21 +39,37 @@ async function pull(session: Session, context: Context, targets: readonly string
   const outputs = await selectOutputs(repo, selection, context)
   if (options['dryRun'] === true) return printPlans('fetch', repo, context, { cache, outputs, options })
 
-  let { fetched, left } = await bringOutputs(repo, context, { cache, outputs, options })
-  const here = await selectTargets(repo, selection)
-  const checkout = () =>
-    withRepoLock(repo, context.signal, () => checkOut(session, here, { options, whole: targets.length === 0 }))
-  let result = await checkout()
-  // Checking out hashes what it places, and moves damaged objects aside: those can be fetched now.
-  if (result.failed.length > 0 && left.length === 0) {
-    const again = await bringOutputs(repo, context, { cache, outputs, options })
-    fetched += again.fetched
-    left = again.left
-    if (again.fetched > 0) result = merge(result, await checkout())
+  const expected = wantedOf(await selectTargets(repo, selection))
+  let early: EarlyFiles | undefined
+  const sink = () => placing(cache, (early ??= workspace.expect(expected)))
+  try {
+    let { fetched, left } = await bringOutputs(repo, context, { cache, outputs, options, sink })
+    const here = await selectTargets(repo, selection)
+    const checkout = () =>
+      withRepoLock(repo, context.signal, () => checkOut(session, here, { options, whole: targets.length === 0, early }))
+    let result = await checkout()
+    // Checking out hashes what it places, and moves damaged objects aside: those can be fetched now.
+    if (result.failed.length > 0 && left.length === 0) {
+      const again = await bringOutputs(repo, context, { cache, outputs, options })
+      fetched += again.fetched
+      left = again.left
+      if (again.fetched > 0) result = merge(result, await checkout())
+    }
+    report(context, fetched, result)
+    if (options['allowMissing'] !== true) fail(context, left, result)
+  } finally {
+    early?.close()
   }
-  report(context, fetched, result)
-  if (options['allowMissing'] !== true) fail(context, left, result)
 }
+
+/** Small objects go into the workspace's drafts as they come into the cache: their bytes need not be read again. */
+const placing = (cache: ObjectCache, early: EarlyFiles): ObjectSink => ({
+  ...cache,
+  store(digest, bytes) {
+    cache.store(digest, bytes)
+    early.place(digest, bytes)
+  },
+})
 
 const merge = (first: CheckoutResult, second: CheckoutResult): CheckoutResult => ({
   added: [...first.added, ...second.added],
@@ -62,12 +81,12 @@ const merge = (first: CheckoutResult, second: CheckoutResult): CheckoutResult =>
 function checkOut(
   session: Session,
   targets: readonly Target[],
-  { options, whole }: { options: Options; whole: boolean },
+  { options, whole, early }: { options: Options; whole: boolean; early: EarlyFiles | undefined },
 ): Promise<CheckoutResult> {
   const wanted = wantedOf(targets)
   const force = options['force'] === true
   const keep = targets.flatMap((target) => target.stage.outs.map((out) => out.path))
-  return session.workspace.checkout(wanted, { force, relink: false, removeStale: whole, keep })
+  return session.workspace.checkout(wanted, { force, relink: false, removeStale: whole, keep, early })
 }
 
 function report(context: Context, fetched: number, result: CheckoutResult): void {

@@ -1,5 +1,6 @@
 import { type Digest, isTree } from '@cairn/protocol/digest'
 import type { ObjectCache } from '../cache/object-cache.ts'
+import type { ObjectSink } from '../cache/object-sink.ts'
 import type { Remote, TransferFailure, TransferOptions } from '../remote/remote.ts'
 import { entriesInside, type Output, readEntries, refuseUnknownPaths } from './expand.ts'
 import { type Left, nameFailures } from './outcome.ts'
@@ -10,6 +11,8 @@ export interface FetchOutputs {
   cache: ObjectCache
   outputs: readonly Output[]
   options: TransferOptions
+  /** Where the files go: the cache, or what puts them there and does more with them. Asked for when the trees are in the cache. */
+  sink?: (() => ObjectSink) | undefined
 }
 
 export interface FetchedOutputs {
@@ -26,7 +29,7 @@ export async function fetchOutputs(request: FetchOutputs): Promise<FetchedOutput
   const total = { fetched: 0, bytes: 0, requests: 0, failed: [] as TransferFailure[] }
   const trees = new Set(outputs.map((output) => output.digest).filter((digest) => isTree(digest)))
   const unread = [...trees].filter((tree) => readEntries(cache, tree) === undefined)
-  await bring(request, unread, total)
+  await bring(request, unread, cache, total)
   refuseUnknownPaths(outputs, cache)
 
   const files = new Set<Digest>()
@@ -34,19 +37,21 @@ export async function fetchOutputs(request: FetchOutputs): Promise<FetchedOutput
     if (!isTree(output.digest)) files.add(output.digest)
     else for (const entry of entriesInside(readEntries(cache, output.digest) ?? [], output.inside)) files.add(entry.digest)
   }
-  await bring(request, cache.missing([...files]), total)
+  const lacking = cache.missing([...files])
+  await bring(request, lacking, (lacking.length > 0 && request.sink?.()) || cache, total)
   const { fetched, bytes, requests, failed } = total
   return { fetched, bytes, requests, left: nameFailures(failed, outputs, cache) }
 }
 
 async function bring(
-  { open, cache, options }: FetchOutputs,
+  { open, options }: FetchOutputs,
   digests: readonly Digest[],
+  sink: ObjectSink,
   total: { fetched: number; bytes: number; requests: number; failed: TransferFailure[] },
 ): Promise<void> {
   if (digests.length === 0) return
   const remote = await open()
-  const { bytes, requests, failed } = await remote.fetch(digests, cache, {
+  const { bytes, requests, failed } = await remote.fetch(digests, sink, {
     ...options,
     onObject(digest, outcome) {
       if (outcome === 'transferred') total.fetched++

@@ -8,6 +8,7 @@ import type { LinkType } from '../repo/repo.ts'
 import type { Desk } from './desk.ts'
 import { contentOfScan, recordScan } from './digest-path.ts'
 import { draftFor, replaceFile } from './drafts.ts'
+import type { EarlyFiles } from './early-files.ts'
 import { chooseLink, makeExecutable, materialize } from './link.ts'
 import { createPace } from './pace.ts'
 import type { OutputPlan } from './plan-checkout.ts'
@@ -16,6 +17,8 @@ import { emptyScan, type Scan } from './scan.ts'
 
 export interface CarryOptions {
   relink: boolean
+  /** Files that are written already. */
+  early?: EarlyFiles | undefined
   onFile: () => void
 }
 
@@ -65,14 +68,19 @@ async function placeFiles(desk: Desk, plan: OutputPlan, options: CarryOptions): 
 
 /** A new folder is built aside and appears as a whole: no file of it needs a rename of its own, and a crash leaves nothing half done. */
 async function placeWholeFolder(desk: Desk, plan: OutputPlan, link: LinkType, options: CarryOptions): Promise<void> {
-  const draft = draftFor(desk, path.dirname(plan.root))
+  const early = plan.wanted.digest && options.early?.take(plan.root, plan.wanted.digest)
+  const draft = early ? early.draft : draftFor(desk, path.dirname(plan.root))
   const pace = createPace(desk.signal)
   const folders = new Set([draft])
   try {
-    mkdirSync(draft)
+    mkdirSync(draft, { recursive: true })
     for (const { path: file, digest } of plan.writes) {
       const waiting = pace()
       if (waiting) await waiting
+      if (early?.placed.has(digest)) {
+        options.onFile()
+        continue
+      }
       const target = `${draft}/${file}`
       makeFolder(path.dirname(target), folders)
       materialize(desk.cache, digest, target, link)

@@ -7,6 +7,7 @@ import type { Repo } from '../repo/repo.ts'
 import { checkout, removeOutput } from './checkout.ts'
 import { type Desk, workspacePath } from './desk.ts'
 import { contentOf } from './digest-path.ts'
+import { expectFiles } from './early-files.ts'
 import { openLinksRecord } from './links-record.ts'
 import { save } from './save.ts'
 import { openSingleFiles } from './single-files.ts'
@@ -42,6 +43,7 @@ export function openWorkspace(repo: Repo, options: { signal: AbortSignal; report
       if (how.cache) links.set(workspacePath(desk, file), content.digest)
       return content
     },
+    expect: (wanted) => expectFiles(desk, wanted),
     checkout: (wanted, how) => checkout(desk, wanted, how),
     remove: (file, how) => removeOutput(desk, workspacePath(desk, file), how),
     unprotect: (file) => unprotect(desk, file),

@@ -2,6 +2,7 @@ import type { Digest } from '@cairn/protocol/digest'
 import type { TreeEntry } from '@cairn/protocol/tree'
 import type { ObjectCache } from '../cache/object-cache.ts'
 import type { Repo } from '../repo/repo.ts'
+import type { EarlyFiles } from './early-files.ts'
 
 /** The content of a file or folder as it stands now. */
 export interface Content {
@@ -40,6 +41,8 @@ export interface CheckoutOptions {
   removeStale: boolean
   /** Outputs that are not wanted and yet outputs: nothing is recorded for them, or Git keeps them. */
   keep?: readonly string[]
+  /** What `expect` returned. */
+  early?: EarlyFiles | undefined
 }
 
 /** The checked-out files. All paths are root-relative with `/`, or absolute for what lies outside of the repository. */
@@ -56,6 +59,11 @@ export interface Workspace {
    * is complete. @throws CairnError COMMAND_FAILED when nothing stands there, STORAGE_FULL, FAILED when it changes meanwhile
    */
   save(path: string, options: SaveOptions): Promise<Content>
+  /**
+   * Makes ready for objects that are on their way into the cache, and that a checkout of `wanted` will place. Trees that are
+   * not in the cache yet are left to the checkout. Close what it returns, after the checkout.
+   */
+  expect(wanted: readonly Wanted[]): EarlyFiles
   /** @throws CairnError UNSAVED before anything was touched */
   checkout(wanted: readonly Wanted[], options: CheckoutOptions): Promise<CheckoutResult>
   /**
