@@ -79,7 +79,7 @@ function stateOf(shardOf: (shard: number) => string): Float64Array {
 function isSettled({ state, at }: { state: Float64Array; at: number }, timestamps: Timestamps): boolean {
   for (let shard = 0; shard < SHARDS; shard++) {
     const [mtimeMs = 0, ctimeMs = 0, ino = 0, dev = 0] = state.subarray(shard * FIELDS, (shard + 1) * FIELDS)
-    if (ino !== 0 && !timestamps.settled({ mtimeMs, ctimeMs, ino, dev, size: 0 }, at)) return false
+    if (ino !== 0 && !timestamps.settled({ mtimeMs, ctimeMs }, dev, at)) return false
   }
   return true
 }

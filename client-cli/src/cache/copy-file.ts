@@ -1,5 +1,5 @@
 import { isCode } from '@cairn/protocol/error'
-import { closeSync, constants, copyFileSync, fstatSync, openSync, readSync, writeSync } from 'node:fs'
+import { closeSync, constants, copyFileSync, openSync, readSync, writeSync } from 'node:fs'
 
 /** Below this, reading and writing beats the kernel's copy: it spares four calls a file. */
 const SMALL_BYTES = 256 * 1024
@@ -17,20 +17,26 @@ export function tryReflink(source: string, target: string): void {
 export const isNoReflink = (error: unknown): boolean =>
   isCode(error, 'ENOTSUP', 'EOPNOTSUPP', 'EXDEV', 'EINVAL', 'ENOTTY', 'ENOSYS', 'EPERM')
 
-/** Reads a whole file when it has at most `limit` bytes; undefined when it has more. */
-export function readSmall(file: string, limit = SMALL_BYTES): Buffer | undefined {
+let scratch: Buffer | undefined
+
+/**
+ * Reads a whole file when it has at most `limit` bytes; undefined when it has more. `size`, when it is known, spares opening
+ * a large one. The bytes stand in one buffer for all: they hold until the next call.
+ */
+export function readSmall(file: string, { limit = SMALL_BYTES, size = 0 } = {}): Buffer | undefined {
+  if (size > limit) return undefined
+  // One byte more tells that there are more.
+  if (!scratch || scratch.length <= limit) scratch = Buffer.allocUnsafeSlow(limit + 1)
   const fd = openSync(file, 'r')
   try {
-    const { size } = fstatSync(fd)
-    if (size > limit) return undefined
-    const bytes = Buffer.allocUnsafe(size)
-    let length = 0
-    while (length < size) {
-      const read = readSync(fd, bytes, length, size - length, null)
-      if (read === 0) break
+    for (let length = 0; length <= limit;) {
+      const wanted = limit + 1 - length
+      const read = readSync(fd, scratch, length, wanted, null)
       length += read
+      // A file gives less than it was asked for at its end only.
+      if (length <= limit && read < wanted) return scratch.subarray(0, length)
     }
-    return bytes.subarray(0, length)
+    return undefined
   } finally {
     closeSync(fd)
   }

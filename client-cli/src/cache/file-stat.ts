@@ -43,7 +43,7 @@ export interface Timestamps {
   /** Every change after a stat gets a new timestamp (Linux 6.13 and later on its main file systems). */
   readonly fine: boolean
   /** True when `stat`, taken before the bytes were read at `readAt` (Date.now()), may be recorded as the mark of those bytes. */
-  settled(stat: FileStat & { dev: number }, readAt: number): boolean
+  settled(stat: Pick<FileStat, 'mtimeMs' | 'ctimeMs'>, dev: number, readAt: number): boolean
 }
 
 const TICK_MS = 20
@@ -85,9 +85,9 @@ function tryTimestamps(dir: string): Timestamps {
   const skew = Math.max(0, Date.now() - first.mtimeMs)
   return {
     fine,
-    settled(stat, readAt) {
-      if (fine && stat.dev === first.dev) return true
-      const coarse = stat.mtimeMs % 1_000 === 0 || stat.dev !== first.dev
+    settled(stat, dev, readAt) {
+      if (fine && dev === first.dev) return true
+      const coarse = stat.mtimeMs % 1_000 === 0 || dev !== first.dev
       return Math.max(stat.mtimeMs, stat.ctimeMs) < readAt - skew - (coarse ? COARSE_TICK_MS : TICK_MS)
     },
   }

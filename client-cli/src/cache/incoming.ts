@@ -1,6 +1,19 @@
 import { isCode } from '@cairn/protocol/error'
 import { randomBytes } from 'node:crypto'
-import { chmodSync, closeSync, lstatSync, mkdirSync, openSync, readdirSync, renameSync, rmSync, writeSync } from 'node:fs'
+import {
+  chmodSync,
+  closeSync,
+  constants,
+  fstatSync,
+  lstatSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  renameSync,
+  rmSync,
+  writeSync,
+  type Stats,
+} from 'node:fs'
 import path from 'node:path'
 import { explainFull } from '../io/full-disk.ts'
 
@@ -10,12 +23,15 @@ export interface Incoming {
   name(): string
   /** Creates a draft and lets `fill` write it. A failure removes the draft. @throws CairnError STORAGE_FULL */
   write(fill: (fd: number, name: string) => void, mode?: number): string
+  /** Writes a file aside and moves it to its place. Returns its stat there. @throws CairnError STORAGE_FULL */
+  place(bytes: Uint8Array, target: string): Stats
   writeFrom(bytes: AsyncIterable<Uint8Array>, signal: AbortSignal, onChunk: (chunk: Uint8Array) => void): Promise<string>
   /** Moves a draft to its place, making the folders it needs. A failure removes the draft. */
   rename(draft: string, target: string): void
   discard(draft: string): void
 }
 
+const CREATE = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL
 const ABANDONED_AFTER_MS = 60 * 60 * 1000
 
 // A pid alone comes back after a reboot, and leftovers with it.
@@ -42,6 +58,15 @@ export function openIncoming(cacheDir: string, options: { tmpDir: string; shared
   }
   const name = () => path.join(folder ?? open(), `${(run ??= `${process.pid}-${randomBytes(4).toString('hex')}`)}-${serial++}`)
   const discard = (draft: string) => rmSync(draft, { force: true })
+  const rename = (draft: string, target: string) => {
+    try {
+      renameSync(draft, target)
+    } catch (error) {
+      if (!isCode(error, 'ENOENT')) throw error
+      makeDir(path.dirname(target))
+      renameSync(draft, target)
+    }
+  }
 
   return {
     name,
@@ -57,6 +82,24 @@ export function openIncoming(cacheDir: string, options: { tmpDir: string; shared
             closeSync(fd)
           }
           return draft
+        } catch (error) {
+          discard(draft)
+          throw error
+        }
+      })
+    },
+    place(bytes, target) {
+      const draft = guarded(name)
+      return guarded(() => {
+        try {
+          const fd = openSync(draft, CREATE, 0o444)
+          try {
+            for (let offset = 0; offset < bytes.length;) offset += writeSync(fd, bytes, offset, bytes.length - offset)
+            rename(draft, target)
+            return fstatSync(fd)
+          } finally {
+            closeSync(fd)
+          }
         } catch (error) {
           discard(draft)
           throw error
@@ -83,17 +126,7 @@ export function openIncoming(cacheDir: string, options: { tmpDir: string; shared
         closeSync(fd)
       }
     },
-    rename(draft, target) {
-      guarded(() => {
-        try {
-          renameSync(draft, target)
-        } catch (error) {
-          if (!isCode(error, 'ENOENT')) throw error
-          makeDir(path.dirname(target))
-          renameSync(draft, target)
-        }
-      })
-    },
+    rename: (draft, target) => guarded(() => rename(draft, target)),
   }
 
   function guarded<T>(work: () => T): T {

@@ -49,6 +49,8 @@ export interface ObjectCache extends ObjectSink {
   readTree(digest: Digest): TreeEntry[]
   /** Stores a serialized tree and returns its digest. */
   storeTree(entries: readonly TreeEntry[], options?: { legacy?: boolean }): Digest
+  /** The same from its bytes, piece by piece. */
+  storePieces(pieces: Iterable<Uint8Array>, options?: { legacy?: boolean }): Digest
   /** Stores bytes that the caller has just hashed. An object of that name that is damaged is replaced. */
   put(digest: Digest, bytes: Uint8Array): void
   /**
@@ -88,10 +90,10 @@ export function openObjectCache(
   const complete = openBothCompleteTrees(dir, { tmpDir: options.tmpDir, timestamps })
   const records = openObjectRecords(path.join(options.tmpDir, 'cairn', 'objects'))
   const incoming = openIncoming(dir, options)
-  const pathOf = (digest: Digest) => path.join(dir, objectPath(digest))
+  const root = path.resolve(dir)
+  const pathOf = (digest: Digest) => `${root}/${objectPath(digest)}`
 
-  const remember = (digest: Digest) => {
-    const stat = statOrNone(pathOf(digest))
+  const remember = (digest: Digest, stat = statOrNone(pathOf(digest))) => {
     if (!stat?.isFile()) return
     if ((stat.mode & 0o777) === OBJECT_MODE) return records.set(digest, stat)
     makeReadOnly(pathOf(digest))
@@ -128,10 +130,9 @@ export function openObjectCache(
     return after
   }
   const put = (digest: Digest, bytes: Uint8Array) => {
-    const draft = incoming.write((fd) => {
-      for (let offset = 0; offset < bytes.length;) offset += writeSync(fd, bytes, offset)
-    })
-    adopt(draft, digest)
+    const stat = incoming.place(bytes, pathOf(digest))
+    complete.moved()
+    remember(digest, stat)
   }
 
   return {
@@ -154,6 +155,19 @@ export function openObjectCache(
       const bytes = serializeTree(entries)
       const digest = makeDigest(md5OfBytes(bytes), { tree: true, legacy })
       if (soundStat(digest) === undefined) put(digest, bytes)
+      return digest
+    },
+    storePieces(pieces, { legacy = false } = {}) {
+      const md5 = createMd5()
+      const draft = incoming.write((fd) => {
+        for (const piece of pieces) {
+          md5.update(piece)
+          writeAll(fd, piece, piece.length)
+        }
+      })
+      const digest = makeDigest(md5.digest(), { tree: true, legacy })
+      if (soundStat(digest) === undefined) adopt(draft, digest)
+      else incoming.discard(draft)
       return digest
     },
     put,
@@ -188,7 +202,7 @@ export function openObjectCache(
       return length
     },
     receptions: openReceptions(dir, { tmpDir: options.tmpDir, adopt }),
-    remember,
+    remember: (digest) => remember(digest),
     setAside,
     close() {
       records.flush()

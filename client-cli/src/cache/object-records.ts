@@ -1,4 +1,4 @@
-import { type Digest, kindOf, md5Of, writeHex } from '@cairn/protocol/digest'
+import { type Digest, kindOf, md5Of } from '@cairn/protocol/digest'
 import { isCode } from '@cairn/protocol/error'
 import { appendFileSync, mkdirSync, readFileSync, statSync } from 'node:fs'
 import path from 'node:path'
@@ -61,7 +61,7 @@ function readRecords(file: string): Buffer {
 const sizeOf = (file: string): number => statSync(file, { throwIfNoEntry: false })?.size ?? 0
 
 function encode(target: Buffer, digest: Digest, stat: FileStat): Buffer {
-  writeHex(target, 0, md5Of(digest))
+  target.write(md5Of(digest), 0, 16, 'hex')
   target[16] = kindOf(digest)
   target.writeDoubleLE(stat.mtimeMs, STAT_OFFSET)
   target.writeDoubleLE(stat.ctimeMs, STAT_OFFSET + 8)
@@ -95,17 +95,17 @@ function createRecords(stored: Buffer): Records {
   const at = (index: number) => buffer.subarray(index * RECORD_BYTES, (index + 1) * RECORD_BYTES)
 
   /** The slot of the key, or the free slot where it belongs. md5 is its own hash. */
-  const slotOf = (key: Buffer): number => {
-    let slot = key.readUInt32LE(0) & (slots.length - 1)
+  const slotOf = (key: Buffer, start = 0): number => {
+    let slot = key.readUInt32LE(start) & (slots.length - 1)
     for (let held = slots[slot] ?? 0; held !== 0; held = slots[slot] ?? 0) {
       const offset = (held - 1) * RECORD_BYTES
-      if (buffer.compare(key, 0, KEY_BYTES, offset, offset + KEY_BYTES) === 0) return slot
+      if (buffer.compare(key, start, start + KEY_BYTES, offset, offset + KEY_BYTES) === 0) return slot
       slot = (slot + 1) & (slots.length - 1)
     }
     return slot
   }
   const index = (record: number) => {
-    const slot = slotOf(at(record))
+    const slot = slotOf(buffer, record * RECORD_BYTES)
     if (slots[slot] === 0) unique++
     slots[slot] = record + 1
   }

@@ -17,7 +17,7 @@ export interface StatTable {
   /** mtimeMs, ctimeMs, size, ino of each path, one after the other. */
   stats: Float64Array
   /** 16 bytes each. */
-  md5s: Uint8Array
+  md5s: Buffer
 }
 
 /**
@@ -124,7 +124,7 @@ export function rowMatches(table: StatTable, index: number, stat: FileStat): boo
   return stats[at] === stat.mtimeMs && stats[at + 1] === stat.ctimeMs && stats[at + 2] === stat.size && stats[at + 3] === stat.ino
 }
 
-export const rowMd5 = (table: StatTable, index: number): string => readHex(table.md5s, index * 16)
+export const rowMd5 = (table: StatTable, index: number): string => table.md5s.toString('hex', index * 16, index * 16 + 16)
 
 /** Rows under construction. */
 export interface TableBuilder {
@@ -133,12 +133,13 @@ export interface TableBuilder {
   add(path: string, stat: FileStat): number
   setMd5(row: number, hex: string): void
   /** 16 bytes of `from`, at `offset`. */
-  setMd5Bytes(row: number, from: Uint8Array, offset: number): void
+  setMd5Bytes(row: number, from: Buffer, offset: number): void
   setStat(row: number, stat: FileStat): void
   /** The row stays, but will not vouch for the file next time. */
   distrust(row: number): void
   path(row: number): string
   md5(row: number): string
+  size(row: number): number
   stat(row: number): FileStat
   /** A view that later changes show through in; sizes are those of now. */
   table(tree: Digest | undefined, bytes: number): StatTable
@@ -172,17 +173,18 @@ export function createTableBuilder(capacity = 256): TableBuilder {
       setStat(row, stat)
       return row
     },
-    setMd5: (row, hex) => writeHex(md5s, row * 16, hex),
-    setMd5Bytes: (row, from, offset) => md5s.set(from.subarray(offset, offset + 16), row * 16),
+    setMd5: (row, hex) => void md5s.write(hex, row * 16, 16, 'hex'),
+    setMd5Bytes: (row, from, offset) => void from.copy(md5s, row * 16, offset, offset + 16),
     setStat,
     distrust(row) {
       stats[row * STAT_FIELDS] = Number.NaN
     },
     path: (row) => paths[row] ?? '',
-    md5: (row) => readHex(md5s, row * 16),
+    md5: (row) => md5s.toString('hex', row * 16, row * 16 + 16),
+    size: (row) => stats[row * STAT_FIELDS + 2] ?? 0,
     stat(row) {
-      const [mtimeMs = 0, ctimeMs = 0, size = 0, ino = 0] = stats.subarray(row * STAT_FIELDS, (row + 1) * STAT_FIELDS)
-      return { mtimeMs, ctimeMs, size, ino }
+      const at = row * STAT_FIELDS
+      return { mtimeMs: stats[at] ?? 0, ctimeMs: stats[at + 1] ?? 0, size: stats[at + 2] ?? 0, ino: stats[at + 3] ?? 0 }
     },
     table: (tree, bytes) => ({
       tree: tree && isTree(tree) ? tree : undefined,

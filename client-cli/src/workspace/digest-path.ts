@@ -1,11 +1,11 @@
 import { type Digest, makeDigest } from '@cairn/protocol/digest'
 import { CairnError, isCode } from '@cairn/protocol/error'
-import { serializeTree } from '@cairn/protocol/tree'
 import { hash } from 'node:crypto'
 import { statSync, type Stats } from 'node:fs'
 import { readSmall } from '../cache/copy-file.ts'
 import { lstatOrNone } from '../cache/file-stat.ts'
-import { md5OfBytes } from '../cache/md5.ts'
+import { createMd5, md5OfBytes } from '../cache/md5.ts'
+import { treePieces } from '../cache/tree-pieces.ts'
 import type { Report } from '../report/event.ts'
 import { absolutePath, type Desk, ignoreFor, keyOf, loadTable, workspacePath } from './desk.ts'
 import { hashAll } from './hash-pool.ts'
@@ -151,7 +151,7 @@ async function hashLarge(desk: Desk, scan: Scan, rows: readonly number[], progre
 export function readRow(scan: Scan, row: number): Buffer | undefined {
   const file = absoluteOf(scan, row)
   try {
-    return readSmall(file, SMALL_BYTES)
+    return readSmall(file, { limit: SMALL_BYTES, size: scan.rows.size(row) })
   } catch (error) {
     if (isCode(error, 'ENOENT'))
       throw new CairnError('FAILED', `'${file}' vanished while it was being read`, { cause: error, exit: 1 })
@@ -162,15 +162,20 @@ export function readRow(scan: Scan, row: number): Buffer | undefined {
 /** A row may only vouch for its file later when a change since `readAt` would show. */
 export function settleRow(desk: Desk, scan: Scan, row: number, readAt: number, size: number): void {
   const stat = scan.rows.stat(row)
-  if (!desk.timestamps().settled({ ...stat, dev: scan.devices[row] ?? 0 }, readAt)) scan.rows.distrust(row)
-  if (size !== stat.size) {
-    scan.rows.setStat(row, { ...stat, mtimeMs: Number.NaN, size })
-    scan.bytes += size - stat.size
-  }
+  if (!desk.timestamps().settled(stat, scan.devices[row] ?? 0, readAt)) scan.rows.distrust(row)
+  if (size === stat.size) return
+  scan.rows.setStat(row, { ...stat, mtimeMs: Number.NaN, size })
+  scan.bytes += size - stat.size
 }
 
-/** Needs every digest. The list of a folder's entries is made only when someone asks for it. */
-export function contentOfScan(scan: Scan): Content {
+function treeOf({ rows, legacy }: Scan): Digest {
+  const md5 = createMd5()
+  for (const piece of treePieces(rows)) md5.update(piece)
+  return makeDigest(md5.digest(), { tree: true, legacy })
+}
+
+/** Needs every digest. A folder's tree may be known; the list of its entries is made only when someone asks for it. */
+export function contentOfScan(scan: Scan, tree?: Digest): Content {
   const { rows, legacy, bytes } = scan
   if (isSingle(scan)) {
     const digest = makeDigest(rows.md5(0), { legacy })
@@ -178,9 +183,8 @@ export function contentOfScan(scan: Scan): Content {
   }
   let entries: ReturnType<typeof entriesOf> | undefined
   const listed = () => (entries ??= entriesOf(rows, legacy))
-  const digest = scan.unchanged?.tree ?? makeDigest(hash('md5', serializeTree(listed()), 'hex'), { tree: true, legacy })
   return {
-    digest,
+    digest: tree ?? scan.unchanged?.tree ?? treeOf(scan),
     size: bytes,
     nfiles: rows.count,
     get entries() {
@@ -210,14 +214,14 @@ const REPORT_EVERY_MS = 100
 
 /** Counts bytes when there are many, else files; silent for what is done in no time. */
 export function startProgress(report: Report, task: string, scan: Pick<Scan, 'unknown' | 'rows'>): Progress {
-  const total = scan.unknown.reduce((sum, row) => sum + scan.rows.stat(row).size, 0)
+  const total = scan.unknown.reduce((sum, row) => sum + scan.rows.size(row), 0)
   const unit = total > 256 << 20 ? 'bytes' : 'files'
   const worthIt = unit === 'bytes' || scan.unknown.length > 5_000
   let done = 0
   let told = 0
   const tell = () => {
-    if (!worthIt || performance.now() - told < REPORT_EVERY_MS) return
-    told = performance.now()
+    if (!worthIt || Math.abs(Date.now() - told) < REPORT_EVERY_MS) return
+    told = Date.now()
     report({ type: 'progress', task, done, total: unit === 'bytes' ? total : scan.unknown.length, unit })
   }
   return {

@@ -71,7 +71,7 @@ function sameContent(now: Stats, scan: Scan, row: number): boolean {
 export function recordPlaced(desk: Desk, scan: Scan, row: number): void {
   const stat = statSync(absoluteOf(scan, row))
   scan.rows.setStat(row, stat)
-  if (!desk.timestamps().settled(stat, Date.now())) scan.rows.distrust(row)
+  if (!desk.timestamps().settled(stat, stat.dev, Date.now())) scan.rows.distrust(row)
 }
 
 /** What a row's file is after Cairn itself changed its links or mode; its bytes are those that the row has. */

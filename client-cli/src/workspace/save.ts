@@ -1,10 +1,11 @@
-import { makeDigest } from '@cairn/protocol/digest'
+import { type Digest, makeDigest } from '@cairn/protocol/digest'
 import { CairnError } from '@cairn/protocol/error'
 import { hash } from 'node:crypto'
 import { statSync } from 'node:fs'
 import path from 'node:path'
 import { md5OfBytes } from '../cache/md5.ts'
 import { rowMd5, type StatTable } from '../cache/stat-cache.ts'
+import { treePieces } from '../cache/tree-pieces.ts'
 import { explainFull } from '../io/full-disk.ts'
 import type { LinkType } from '../repo/repo.ts'
 import { absolutePath, type Desk } from './desk.ts'
@@ -50,11 +51,14 @@ export async function save(desk: Desk, file: string, options: SaveOptions): Prom
     if (options.relink ?? true) await relinkRows(desk, scan, link, fresh)
     else for (const row of fresh) restat(scan, row)
   }
-  const content = contentOfScan(scan)
-  if (options.cache && content.nfiles !== undefined && !desk.cache.isSound(content.digest))
-    desk.cache.storeTree(content.entries ?? [], { legacy: scan.legacy })
+  const content = contentOfScan(scan, options.cache && !isSingle(scan) ? storeTree(desk, scan) : undefined)
   recordScan(desk, file, scan, content.digest)
   return content
+}
+
+function storeTree(desk: Desk, { rows, unchanged, legacy }: Scan): Digest {
+  const known = unchanged?.tree
+  return known && desk.cache.isSound(known) ? known : desk.cache.storePieces(treePieces(rows), { legacy })
 }
 
 /**
@@ -81,9 +85,9 @@ async function storeUnknown(desk: Desk, scan: Scan, link: LinkType): Promise<voi
       continue
     }
     scan.rows.setMd5(row, scan.legacy ? md5OfBytes(bytes, { legacy: true }) : hash('md5', bytes, 'hex'))
+    const digest = digestOf(scan, row)
     const known = scan.rows.stat(row)
     settleRow(desk, scan, row, readAt, bytes.length)
-    const digest = digestOf(scan, row)
     if (!desk.cache.isSound(digest)) {
       if (wayIn(link, scan.flags[row] ?? 0) === 'hardlink') desk.cache.storeFile(digest, absoluteOf(scan, row), 'hardlink', known)
       else desk.cache.put(digest, bytes)
