@@ -126,9 +126,22 @@ describe('a server of its own', { skip: !existsSync(path.join(ROOT, 'server/dist
         }
       }
     })
-    await expect.poll(() => acknowledged.length, { timeout: 20_000 }).toBeGreaterThan(200)
+    const singles: Digest[] = []
+    const uploaders = Array.from({ length: 8 }, async (_, uploader) => {
+      for (let at = 0; ; at++) {
+        const bytes = `killed alone ${uploader} ${at}`
+        try {
+          const answer = await server.ask('PUT', `${P}/objects/${digestOf(bytes)}`, { body: bytes })
+          if (answer.status === 201) singles.push(digestOf(bytes))
+        } catch {
+          return
+        }
+      }
+    })
+    await expect.poll(() => Math.min(acknowledged.length / 4, singles.length), { timeout: 20_000 }).toBeGreaterThan(50)
     await server.stop('SIGKILL')
-    await Promise.all(writers)
+    await Promise.all([...writers, ...uploaders])
+    acknowledged.push(...singles)
     half.destroy()
 
     const { home, adminToken } = server

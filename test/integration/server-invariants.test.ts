@@ -7,6 +7,7 @@ import { CairnError } from '@cairn/protocol/error'
 import { parsePackIndex, parsePackTrailer, TRAILER_BYTES, INDEX_ENTRY_BYTES } from '@cairn/protocol/pack'
 import type { BlobStore, ObjectRow } from '../../server/src/domain/ports.ts'
 import { createHandlers } from '../../server/src/jobs/handlers.ts'
+import { COLLISION } from '../rig/collision.ts'
 import { digestOf, packOf, startTestServer, type TestServer, treeOf } from '../rig/server.ts'
 
 const P = '/api/v1/projects/demo'
@@ -131,15 +132,7 @@ describe('2. a digest is not a key to the bytes', () => {
 })
 
 describe('3. md5 names, sha256 proves', () => {
-  // The collision that Wang and Yu published in 2004.
-  const block = (a: string, b: string, c: string, d: string, e: string, f: string) =>
-    Buffer.from(
-      `d131dd02c5e6eec4693d9a0698aff95c2fcab5${a}12467eab4004583eb8fb7f8955ad340609f4b30283e4888325${b}415a085125e8f7cdc99fd91dbd${c}80373c5b` +
-        `d8823e3156348f5bae6dacd436c919c6dd53e2${d}87da03fd02396306d248cda0e99f33420f577ee8ce54b67080${e}0d1ec69821bcb6a8839396f965${f}6ff72a70`,
-      'hex',
-    )
-  const one = block('87', '71', 'f2', 'b4', 'a8', '2b')
-  const two = block('07', 'f1', '72', '34', '28', 'ab')
+  const [one, two] = COLLISION
 
   test('other bytes with the same md5 are refused with 409, audited, and change nothing', async () => {
     expect(digestOf(one)).toBe(digestOf(two))

@@ -14,8 +14,9 @@ export const SMALL_BYTES = PACK_MEMBER_LIMIT
 /** Bytes of one batch: what is in memory while it is written, a project and lane. */
 const BATCH_BYTES = 8 * 1024 * 1024
 const BATCH_MEMBERS = 1000
-/** Two, so that one batch is linked while the next is written. */
-const LANES = 2
+/** One: what comes meanwhile makes the next batch larger, and larger batches cost less than overlapping ones gain. */
+const LANES = 1
+const PATIENCE_MILLISECONDS = 10
 /** A stock client gives up 60 s after the last byte of its body. */
 const DEADLINE_MILLISECONDS = 55_000
 
@@ -50,6 +51,7 @@ export function createSmallObjects(stores: Omit<Stores, 'small'>): SmallObjects 
     if (standing) return standing
     const created = createBatching<SmallObject, Outcome>({
       lanes: LANES,
+      patience: PATIENCE_MILLISECONDS,
       members: BATCH_MEMBERS,
       weight: { of: ({ bytes }) => bytes.length, most: BATCH_BYTES },
       run: (batch) => storeBatch(stores, project, batch),
