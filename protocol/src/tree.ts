@@ -1,6 +1,6 @@
 import { type Digest, isLegacy, md5Of } from './digest.ts'
 import { CairnError } from './error.ts'
-import { createTreeScanner } from './tree-scanner.ts'
+import { createTreeScanner, type PassingEntry } from './tree-scanner.ts'
 
 export { isSafePath } from './tree-scanner.ts'
 
@@ -30,10 +30,7 @@ export interface TreeReader {
 /** As `parseTree`, for bytes that come in pieces: a large tree is then never held as text. */
 export function createTreeReader({ legacy = false }: { legacy?: boolean } = {}): TreeReader {
   const entries: TreeEntry[] = []
-  const scanner = createTreeScanner((entry) => {
-    const md5 = entry.md5()
-    entries.push({ path: entry.path(), digest: (legacy ? `legacy-${md5}` : md5) as Digest })
-  })
+  const scanner = createTreeScanner((entry) => entries.push({ path: entry.path(), digest: fileDigest(entry, legacy) }))
   return {
     push: (chunk) => scanner.push(chunk),
     end() {
@@ -42,6 +39,12 @@ export function createTreeReader({ legacy = false }: { legacy?: boolean } = {}):
     },
   }
 }
+
+/** What an entry of this tree names. */
+export const fileOf = (tree: Digest, entry: PassingEntry): Digest => fileDigest(entry, isLegacy(tree))
+
+// The scanner has seen that it is an md5; looking again costs a third of reading a tree.
+const fileDigest = (entry: PassingEntry, legacy: boolean): Digest => (legacy ? `legacy-${entry.md5()}` : entry.md5()) as Digest
 
 function refuseCollisions(entries: readonly TreeEntry[]): void {
   const paths = new Set<string>()

@@ -1,6 +1,6 @@
 import { type Digest, isLegacy, isTree, makeDigest, md5Of, objectPath } from '@cairn/protocol/digest'
 import { CairnError, isCode } from '@cairn/protocol/error'
-import { parseTree, serializeTree, type TreeEntry } from '@cairn/protocol/tree'
+import { serializeTree, type TreeEntry } from '@cairn/protocol/tree'
 import {
   chmodSync,
   closeSync,
@@ -22,6 +22,7 @@ import { openIncoming } from './incoming.ts'
 import { createMd5, md5OfBytes, md5OfFile } from './md5.ts'
 import { openObjectRecords } from './object-records.ts'
 import type { ObjectSink } from './object-sink.ts'
+import { type OnEntry, readTreeFile, scanTreeFile } from './read-tree.ts'
 import { openReceptions } from './receiving.ts'
 
 /**
@@ -47,6 +48,11 @@ export interface ObjectCache extends ObjectSink {
   soundStat(digest: Digest): Stats | undefined
   /** Parses a tree out of the cache, verifying its bytes. @throws CairnError CACHE_MISSING, CACHE_DAMAGED, BAD_TREE */
   readTree(digest: Digest): TreeEntry[]
+  /**
+   * The same for trees of any size: calls back with each entry and holds none. Only when it has returned are they known to be
+   * right. @throws as `readTree`
+   */
+  scanTree(digest: Digest, onEntry: OnEntry): void
   /** Stores a serialized tree and returns its digest. */
   storeTree(entries: readonly TreeEntry[], options?: { legacy?: boolean }): Digest
   /** The same from its bytes, piece by piece. */
@@ -144,12 +150,15 @@ export function openObjectCache(
     isSound: (digest) => soundStat(digest) !== undefined,
     soundStat,
     readTree(digest) {
-      const bytes = readObject(pathOf(digest), digest)
-      if (md5OfBytes(bytes) !== md5Of(digest)) {
-        setAside(digest)
-        throw damaged(digest)
-      }
-      return parseTree(bytes, { legacy: isLegacy(digest) })
+      const entries = readTreeFile(pathOf(digest), digest)
+      if (entries !== undefined) return entries
+      setAside(digest)
+      throw damaged(digest)
+    },
+    scanTree(digest, onEntry) {
+      if (scanTreeFile(pathOf(digest), digest, onEntry)) return
+      setAside(digest)
+      throw damaged(digest)
     },
     storeTree(entries, { legacy = false } = {}) {
       const bytes = serializeTree(entries)
@@ -263,18 +272,6 @@ function isCopyOf(draft: string, file: string, digest: Digest, known: FileStat |
   if (!known) return hashes(draft, digest)
   const now = statOrNone(file)
   return now !== undefined && sameStat(now, known) && lstatOrNone(draft)?.size === known.size
-}
-
-function readObject(file: string, digest: Digest): Buffer {
-  try {
-    return readFileSync(file)
-  } catch (error) {
-    if (!isCode(error, 'ENOENT', 'ENOTDIR')) throw error
-    throw new CairnError('CACHE_MISSING', `'${digest}' is not in the cache`, {
-      hint: 'Fetch it first: cairn fetch',
-      cause: error,
-    })
-  }
 }
 
 const changedMeanwhile = (file: string) =>

@@ -1,6 +1,4 @@
-import { promisify } from 'node:util'
-import { gzip } from 'node:zlib'
-import type { CommitAnswer, ObjectAnswer, PackAnswer, RemoteInfo, TreeAnswer } from '@cairn/protocol/api'
+import type { CommitAnswer, ObjectAnswer, PackAnswer, RemoteInfo } from '@cairn/protocol/api'
 import { type Digest, packDigests, parseDigest, unpackDigests } from '@cairn/protocol/digest'
 import { CairnError } from '@cairn/protocol/error'
 import { type Capability, DIGESTS_TYPE, PACK_TYPE, SESSION_HEADER } from '@cairn/protocol/limits'
@@ -8,10 +6,8 @@ import { PackParser, type PackRecord } from '@cairn/protocol/pack'
 import type { Download, HttpClient } from './http-client.ts'
 import { type HttpBody, readBytes } from './http-exchange.ts'
 import { createFetchRange, type FetchRange } from './range-api.ts'
+import { createTreeApi, type TreeApi } from './tree-api.ts'
 import { createUploadsApi, type UploadsApi } from './uploads-api.ts'
-
-const compress = promisify(gzip)
-const FAST = 1
 
 export interface Question {
   intent: 'push' | 'pull'
@@ -28,11 +24,6 @@ export interface CairnApi {
   onWait: HttpClient['onWait']
   /** Asks in as many requests as the limit on digests makes of it, in one session. */
   missing(digests: readonly Digest[], question: Question): Promise<{ session: string; missing: Set<Digest> }>
-  sendTree(
-    digest: Digest,
-    bytes: Uint8Array,
-    options: { session: string; signal: AbortSignal },
-  ): Promise<{ linked: boolean; missing: Digest[] }>
   sendPack(body: () => HttpBody, options: { session: string; signal: AbortSignal }): Promise<PackAnswer>
   sendObject(digest: Digest, body: () => HttpBody, options: { session: string; signal: AbortSignal }): Promise<ObjectAnswer>
   commit(roots: readonly Digest[], options: { session: string; signal: AbortSignal }): Promise<Digest[]>
@@ -40,6 +31,7 @@ export interface CairnApi {
   fetch(digests: () => readonly Digest[], onRecord: (record: PackRecord) => void, signal: AbortSignal): Promise<void>
   /** undefined when the project has no such object, or a damaged one. */
   download(digest: Digest, signal: AbortSignal): Promise<Download | undefined>
+  trees: TreeApi
   fetchRange: FetchRange
   uploads: UploadsApi
 }
@@ -71,19 +63,6 @@ export function createCairnApi(http: HttpClient, info: RemoteInfo): CairnApi {
         for (const digest of answer.digests) missing.add(digest)
       }
       return { session: current as string, missing }
-    },
-
-    async sendTree(digest, bytes, { session, signal }) {
-      const body = await compress(bytes, { level: FAST })
-      const headers = { 'content-type': 'application/json', 'content-encoding': 'gzip' }
-      const answer = await http.json<TreeAnswer>({
-        method: 'POST',
-        path: at('trees', { digest, session }),
-        headers,
-        body: () => body,
-        signal,
-      })
-      return { linked: answer.linked, missing: parseDigests(answer.missing) }
     },
 
     sendPack: (body, { session, signal }) =>
@@ -124,6 +103,7 @@ export function createCairnApi(http: HttpClient, info: RemoteInfo): CairnApi {
     },
 
     download: (digest, signal) => http.download({ path: at(`objects/${digest}`), signal }),
+    trees: createTreeApi(http, at),
     fetchRange: createFetchRange(http, at),
     uploads: createUploadsApi(http, at),
   }

@@ -1,19 +1,17 @@
-import { readFileSync } from 'node:fs'
 import type { Digest } from '@cairn/protocol/digest'
 import { CairnError, isCode } from '@cairn/protocol/error'
 import { mapLimit } from '../io/limit.ts'
-import { createConcurrency, fixedConcurrency } from './concurrency.ts'
+import { bodiesAtOnce } from './concurrency.ts'
 import { createMeter } from './meter.ts'
-import { takeEntries, takeSound, withoutFailed } from './outgoing.ts'
+import { withoutFailed } from './outgoing.ts'
 import { sendObjects } from './push-objects.ts'
-import { type CairnPush, noteRefusal, type PushRun } from './push-run.ts'
+import type { CairnPush, PushRun } from './push-run.ts'
+import { sendTree } from './push-tree.ts'
 import type { LocalTree, PushResult } from './remote.ts'
 import { describeWait } from './retry.ts'
 
 /** Commits, and whole pushes, that are tried before giving up. Each try sends only what is still missing. */
 const TRIES = 3
-/** More at once than this never paid, to one server. */
-const MOST_BODIES = 16
 
 /**
  * Asks with the roots, sends the trees, then the files that the answers name, and commits. A session that the server lost
@@ -37,7 +35,7 @@ async function pushOnce(push: CairnPush): Promise<Omit<PushResult, 'requests'>> 
   if (missing.size === 0) return { pushed: 0, bytes: 0, failed: [] }
 
   const jobs = options.jobs ?? api.limits.parallel
-  const concurrency = options.jobs === undefined ? createConcurrency({ start: jobs, most: MOST_BODIES }) : fixedConcurrency(jobs)
+  const concurrency = bodiesAtOnce(api.limits, options.jobs)
   const run: PushRun = {
     ...push,
     session,
@@ -70,24 +68,6 @@ async function pushOnce(push: CairnPush): Promise<Omit<PushResult, 'requests'>> 
 async function sendTrees(run: PushRun, trees: readonly LocalTree[]): Promise<Digest[]> {
   const answers = await mapLimit(trees, run.jobs, (tree) => sendTree(run, tree))
   return answers.flat()
-}
-
-async function sendTree(run: PushRun, tree: LocalTree): Promise<Digest[]> {
-  const { api, session, options } = run
-  const entries = takeEntries(tree, run.failures)
-  const object = entries && takeSound(run.cache, tree.digest, run.failures)
-  if (!object) return []
-  const bytes = readFileSync(object.path)
-  try {
-    const { missing } = await api.sendTree(tree.digest, bytes, { session, signal: options.signal })
-    run.waiting.set(tree.digest, object.size)
-    // The server's order is its own; the folder's order keeps neighbours together in the packs.
-    const lacking = new Set(missing)
-    return entries.map((entry) => entry.digest).filter((digest) => lacking.has(digest))
-  } catch (error) {
-    noteRefusal(run, tree.digest, error)
-    return []
-  }
 }
 
 async function commit(run: PushRun, trees: readonly LocalTree[], files: readonly Digest[]): Promise<void> {

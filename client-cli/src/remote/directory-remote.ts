@@ -21,15 +21,7 @@ import { isCode } from '@cairn/protocol/error'
 import type { ObjectSink } from '../cache/object-sink.ts'
 import { capture } from '../io/spawn.ts'
 import { createMeter } from './meter.ts'
-import {
-  type Failures,
-  type Outgoing,
-  type SourceCache,
-  takeAllSound,
-  takeEntries,
-  takeSound,
-  withoutFailed,
-} from './outgoing.ts'
+import { type Failures, type Outgoing, type SourceCache, takeAllSound, takeFiles, takeSound, withoutFailed } from './outgoing.ts'
 import type { FetchResult, LocalTree, OnObject, PushResult, Remote, TransferOptions } from './remote.ts'
 
 /** Up to this size, reading and writing at once beats asking the kernel to copy. */
@@ -84,7 +76,7 @@ async function push(
   const failures: Failures = new Map()
   const missing = await wires.findMissing([...trees.map((tree) => tree.digest), ...files], options)
   const missingTrees = trees.filter((tree) => missing.has(tree.digest))
-  const entries = missingTrees.flatMap((tree) => takeEntries(tree, failures)?.map((entry) => entry.digest) ?? [])
+  const entries = missingTrees.flatMap((tree) => takeFiles(tree, failures) ?? [])
   const wanted = await wires.findMissing(new Set([...entries, ...files]), options)
 
   const objects = await takeAllSound(wires.cache, wanted, failures, options.signal)

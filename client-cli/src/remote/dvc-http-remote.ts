@@ -11,7 +11,7 @@ import {
   type Outgoing,
   type SourceCache,
   takeAllSound,
-  takeEntries,
+  takeFiles,
   takeSound,
   withoutFailed,
 } from './outgoing.ts'
@@ -99,7 +99,7 @@ async function push(
   const run: Run = { wires, transfer, jobs: transfer.jobs ?? wires.jobs, failures: new Map(), meter, pushed: 0, bytes: 0 }
   const missing = await findMissing(wires, [...trees.map((tree) => tree.digest), ...files], transfer)
   const missingTrees = trees.filter((tree) => missing.has(tree.digest))
-  const entries = missingTrees.flatMap((tree) => takeEntries(tree, run.failures)?.map((entry) => entry.digest) ?? [])
+  const entries = missingTrees.flatMap((tree) => takeFiles(tree, run.failures) ?? [])
   const wanted = new Set([...(await findMissing(wires, entries, transfer)), ...files.filter((digest) => missing.has(digest))])
   try {
     const objects = await takeAllSound(wires.cache, wanted, run.failures, transfer.signal)

@@ -1,13 +1,13 @@
 import { setImmediate } from 'node:timers/promises'
 import type { Digest } from '@cairn/protocol/digest'
 import { isCode } from '@cairn/protocol/error'
-import type { TreeEntry } from '@cairn/protocol/tree'
+import { fileOf } from '@cairn/protocol/tree'
 import { statOrNone } from '../cache/file-stat.ts'
 import type { ObjectCache } from '../cache/object-cache.ts'
 import type { LocalTree, TransferFailure } from './remote.ts'
 
 /** What sending needs of the cache. */
-export type SourceCache = Pick<ObjectCache, 'pathOf' | 'has' | 'soundStat' | 'readTree'>
+export type SourceCache = Pick<ObjectCache, 'pathOf' | 'has' | 'soundStat' | 'scanTree'>
 
 /** An object that was found sound, ready to be read. */
 export interface Outgoing {
@@ -16,15 +16,10 @@ export interface Outgoing {
   size: number
 }
 
-export function localTree(cache: SourceCache, digest: Digest): LocalTree {
-  let entries: readonly TreeEntry[] | undefined
-  return {
-    digest,
-    get entries() {
-      return (entries ??= cache.readTree(digest))
-    },
-  }
-}
+export const localTree = (cache: Pick<SourceCache, 'scanTree'>, digest: Digest): LocalTree => ({
+  digest,
+  scan: (onEntry) => cache.scanTree(digest, onEntry),
+})
 
 /** Objects that stay behind in one push, each with the first reason found. */
 export type Failures = Map<Digest, TransferFailure>
@@ -78,24 +73,36 @@ export async function takeAllSound(
   return objects
 }
 
-/** A tree's entries; undefined after noting that the tree itself cannot be sent. */
-export function takeEntries(tree: LocalTree, failures: Failures): readonly TreeEntry[] | undefined {
+/** The files of a tree, each once, in its order; undefined after noting that the tree itself cannot be sent. */
+export function takeFiles(tree: LocalTree, failures: Failures): Digest[] | undefined {
+  const files = new Set<Digest>()
+  return scanNoting(tree, failures, (file) => files.add(file)) ? [...files] : undefined
+}
+
+/** False after noting that the tree itself cannot be sent. */
+function scanNoting(tree: LocalTree, failures: Failures, onFile: (file: Digest) => void): boolean {
   try {
-    return tree.entries
+    tree.scan((entry) => onFile(fileOf(tree.digest, entry)))
+    return true
   } catch (error) {
     if (isCode(error, 'CACHE_MISSING')) noteUnsound(tree.digest, false, failures)
     else if (isCode(error, 'CACHE_DAMAGED')) noteUnsound(tree.digest, true, failures)
     else if (isCode(error, 'BAD_TREE'))
       failures.set(tree.digest, { digest: tree.digest, reason: 'damaged', message: (error as Error).message })
     else throw error
-    return undefined
+    return false
   }
 }
 
 /** Trees that may be sent: they and all of their entries are there. */
 export function withoutFailed(trees: readonly LocalTree[], failures: Failures): LocalTree[] {
   if (failures.size === 0) return [...trees]
-  return trees.filter(
-    (tree) => !failures.has(tree.digest) && takeEntries(tree, failures)?.every((entry) => !failures.has(entry.digest)),
-  )
+  return trees.filter((tree) => {
+    if (failures.has(tree.digest)) return false
+    let whole = true
+    const read = scanNoting(tree, failures, (file) => {
+      if (failures.has(file)) whole = false
+    })
+    return read && whole
+  })
 }

@@ -1,13 +1,13 @@
 import type { Digest } from '@cairn/protocol/digest'
-import type { TreeEntry } from '@cairn/protocol/tree'
+import type { PassingEntry } from '@cairn/protocol/tree-scanner'
 import type { ObjectSink } from '../cache/object-sink.ts'
 import type { Report } from '../report/event.ts'
 
 /** A tree to push. */
 export interface LocalTree {
   digest: Digest
-  /** Parsed out of the cache at first use: a push that has nothing to send never needs them. @throws as ObjectCache.readTree */
-  readonly entries: readonly TreeEntry[]
+  /** Reads its entries out of the cache, each time: a million of them are never held at once. @throws as ObjectCache.scanTree */
+  scan(onEntry: (entry: PassingEntry) => void): void
 }
 
 export interface TransferOptions {
