@@ -4,6 +4,7 @@ import { afterEach, describe, expect, test } from 'vitest'
 import { CairnError } from '@cairn/protocol/error'
 import { createHttpClient, type HttpClient, type HttpClientOptions } from '../../client-cli/src/remote/http-client.ts'
 import { readText } from '../../client-cli/src/remote/http-exchange.ts'
+import type { Wait } from '../../client-cli/src/remote/retry.ts'
 
 const opened: Array<() => unknown> = []
 afterEach(async () => {
@@ -92,6 +93,56 @@ describe('what may pass', () => {
       exit: 1,
     })
     expect(server.seen.length).toBeGreaterThan(1)
+  })
+
+  test('does not run out of patience as long as other requests get through', async () => {
+    let failures = 0
+    const server = await listen((req, res) => {
+      if (req.url === '/well' || ++failures > 6) ok(res)
+      else setTimeout(() => res.writeHead(503, { 'retry-after': '0' }).end(), 100)
+    })
+    const http = client(server.url, { patienceSeconds: 0.3 })
+    const others = setInterval(() => void get(http, '/well').catch(() => undefined), 50)
+    opened.push(() => clearInterval(others))
+    const waits: Wait[] = []
+    http.onWait((wait) => waits.push(wait))
+    // Six tries of a tenth of a second, twice what the patience allows.
+    expect(await get(http)).toBe('ok')
+    expect(waits).toHaveLength(6)
+  })
+
+  test('is told of while it lasts, with the pause and whether the server asked for it', async () => {
+    const faults = [503, 502]
+    const server = await listen((_, res) => {
+      const fault = faults.shift()
+      if (fault === undefined) ok(res)
+      else res.writeHead(fault, fault === 503 ? { 'retry-after': '0' } : {}).end()
+    })
+    const http = client(server.url)
+    const waits: Wait[] = []
+    const forget = http.onWait((wait) => waits.push(wait))
+    await get(http)
+    expect(waits).toMatchObject([{ pushedBack: true, seconds: 0 }, { pushedBack: false }])
+    expect(waits[1]?.reason).toContain('502')
+    faults.push(503)
+    forget()
+    await get(http)
+    expect(waits).toHaveLength(2)
+  })
+
+  test('is given up after some tries when it is the server’s own fault each time', async () => {
+    const server = await listen((_, res) => res.writeHead(500).end())
+    await expect(get(client(server.url))).rejects.toMatchObject({ code: 'REMOTE_FAILED' })
+    expect(server.seen.length).toBeGreaterThan(2)
+    expect(server.seen.length).toBeLessThan(10)
+  })
+
+  test('does not go on for ever for an answer that always breaks off', async () => {
+    const server = await listen((_, res) => {
+      res.writeHead(200, { 'content-length': 4 }).write('ab')
+      setTimeout(() => res.destroy(), 5)
+    })
+    await expect(get(client(server.url, { patienceSeconds: 0.3 }))).rejects.toMatchObject({ code: 'UNREACHABLE' })
   })
 
   test('includes a body that broke while it was read', async () => {

@@ -58,9 +58,13 @@ function* singles(fetch: CairnFetch, left: Digest[], tally: Tally): Generator<Ta
   for (let digest = left.pop(); digest !== undefined; digest = left.pop()) {
     const wanted = digest
     yield async () => {
-      const before = tally.bytes
-      await fetchSingle(fetch, wanted, tally)
-      return tally.bytes - before
+      let moved = 0
+      const settle: Tally['settle'] = (settled, outcome, bytes) => {
+        moved += bytes
+        tally.settle(settled, outcome, bytes)
+      }
+      await fetchSingle(fetch, wanted, { ...tally, settle })
+      return moved
     }
   }
 }

@@ -74,3 +74,10 @@ export const fixedConcurrency = (limit: number): Concurrency => ({
   arrived: () => undefined,
   pushedBack: () => undefined,
 })
+
+/** More at once than this never paid, to one server. */
+const MOST_BODIES = 16
+
+/** Starts with what the server says, unless a person said something. */
+export const bodiesAtOnce = (limits: { parallel: number }, jobs: number | undefined): Concurrency =>
+  jobs === undefined ? createConcurrency({ start: limits.parallel, most: MOST_BODIES }) : fixedConcurrency(jobs)
