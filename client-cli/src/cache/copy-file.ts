@@ -1,5 +1,5 @@
 import { isCode } from '@cairn/protocol/error'
-import { closeSync, constants, copyFileSync, openSync, readSync, writeSync } from 'node:fs'
+import { closeSync, constants, copyFileSync, fstatSync, openSync, readSync, writeSync, type Stats } from 'node:fs'
 
 /** Below this, reading and writing beats the kernel's copy: it spares four calls a file. */
 const SMALL_BYTES = 256 * 1024
@@ -16,6 +16,8 @@ export function tryReflink(source: string, target: string): void {
 
 export const isNoReflink = (error: unknown): boolean =>
   isCode(error, 'ENOTSUP', 'EOPNOTSUPP', 'EXDEV', 'EINVAL', 'ENOTTY', 'ENOSYS', 'EPERM')
+
+const CREATE = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL
 
 let scratch: Buffer | undefined
 
@@ -42,10 +44,12 @@ export function readSmall(file: string, { limit = SMALL_BYTES, size = 0 } = {}):
   }
 }
 
-export function writeNew(file: string, bytes: Uint8Array, mode: number): void {
-  const fd = openSync(file, 'wx', mode)
+/** Creates a file. Returns its stat. */
+export function writeNew(file: string, bytes: Uint8Array, mode: number): Stats {
+  const fd = openSync(file, CREATE, mode)
   try {
-    for (let offset = 0; offset < bytes.length;) offset += writeSync(fd, bytes, offset)
+    for (let offset = 0; offset < bytes.length;) offset += writeSync(fd, bytes, offset, bytes.length - offset)
+    return fstatSync(fd)
   } finally {
     closeSync(fd)
   }

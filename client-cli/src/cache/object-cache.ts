@@ -8,7 +8,6 @@ import {
   linkSync,
   openSync,
   readdirSync,
-  readFileSync,
   readSync,
   renameSync,
   writeSync,
@@ -71,7 +70,7 @@ export interface ObjectCache extends ObjectSink {
   adopt(draft: string, digest: Digest): void
   discard(draft: string): void
   /** Records the stat of an object that was changed on purpose (a new hard link) after it was found sound. */
-  remember(digest: Digest): void
+  remember(digest: Digest, stat?: Stats): void
   /** Moves an object whose bytes were found wrong out of the way, to `<name>.damaged`. */
   setAside(digest: Digest): void
   /** Writes out what is remembered of the objects' stats. */
@@ -211,7 +210,7 @@ export function openObjectCache(
       return length
     },
     receptions: openReceptions(dir, { tmpDir: options.tmpDir, adopt }),
-    remember: (digest) => remember(digest),
+    remember: (digest, stat) => remember(digest, stat),
     setAside,
     close() {
       records.flush()

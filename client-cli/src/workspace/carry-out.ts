@@ -1,4 +1,4 @@
-import { isTree, md5Of } from '@cairn/protocol/digest'
+import { isTree } from '@cairn/protocol/digest'
 import { isCode } from '@cairn/protocol/error'
 import { mkdirSync, readdirSync, renameSync, rmdirSync, rmSync } from 'node:fs'
 import path from 'node:path'
@@ -6,20 +6,26 @@ import { lstatOrNone } from '../cache/file-stat.ts'
 import { explainFull } from '../io/full-disk.ts'
 import type { LinkType } from '../repo/repo.ts'
 import type { Desk } from './desk.ts'
-import { contentOfScan, recordScan } from './digest-path.ts'
+import { recordScan } from './digest-path.ts'
 import { draftFor, replaceFile } from './drafts.ts'
 import type { EarlyFiles } from './early-files.ts'
 import { chooseLink, makeExecutable, materialize } from './link.ts'
 import { createPace } from './pace.ts'
 import type { OutputPlan } from './plan-checkout.ts'
-import { recordPlaced, relinkRows } from './relink.ts'
-import { emptyScan, type Scan } from './scan.ts'
+import { type PlacedRecord, recordPlan } from './placed-record.ts'
+import { relinkRows } from './relink.ts'
+import type { Scan } from './scan.ts'
 
 export interface CarryOptions {
   relink: boolean
   /** Files that are written already. */
   early?: EarlyFiles | undefined
   onFile: () => void
+}
+
+interface PlaceOptions extends CarryOptions {
+  link: LinkType
+  record: PlacedRecord
 }
 
 /** Does what a plan says. Interrupted, it leaves old files and new ones, each whole, and loses nothing that is not saved. */
@@ -61,13 +67,15 @@ async function placeFiles(desk: Desk, plan: OutputPlan, options: CarryOptions): 
   mkdirSync(path.dirname(root), { recursive: true })
   const link = chooseLink(desk, wanted.kind, path.dirname(root))
   const isFolder = wanted.digest !== undefined && isTree(wanted.digest)
-  if (isFolder && !lstatOrNone(root)) await placeWholeFolder(desk, plan, link, options)
-  else await placeEach(desk, plan, link, options)
-  recordPlan(desk, plan)
+  const record = recordPlan(desk, plan)
+  if (isFolder && !lstatOrNone(root)) await placeWholeFolder(desk, plan, { ...options, link, record })
+  else await placeEach(desk, plan, { ...options, link, record })
+  record.finish()
 }
 
 /** A new folder is built aside and appears as a whole: no file of it needs a rename of its own, and a crash leaves nothing half done. */
-async function placeWholeFolder(desk: Desk, plan: OutputPlan, link: LinkType, options: CarryOptions): Promise<void> {
+async function placeWholeFolder(desk: Desk, plan: OutputPlan, options: PlaceOptions): Promise<void> {
+  const { link, record } = options
   const early = plan.wanted.digest && options.early?.take(plan.root, plan.wanted.digest)
   const draft = early ? early.draft : draftFor(desk, path.dirname(plan.root))
   const pace = createPace(desk.signal)
@@ -77,14 +85,14 @@ async function placeWholeFolder(desk: Desk, plan: OutputPlan, link: LinkType, op
     for (const { path: file, digest } of plan.writes) {
       const waiting = pace()
       if (waiting) await waiting
+      options.onFile()
       if (early?.placed.has(digest)) {
-        options.onFile()
+        record.add(file, digest)
         continue
       }
       const target = `${draft}/${file}`
-      makeFolder(path.dirname(target), folders)
-      materialize(desk.cache, digest, target, link)
-      options.onFile()
+      makeFolder(target.slice(0, target.lastIndexOf('/')), folders)
+      record.add(file, digest, materialize(desk.cache, digest, target, link))
     }
     renameSync(draft, plan.root)
   } catch (error) {
@@ -99,7 +107,7 @@ function makeFolder(folder: string, made: Set<string>): void {
   made.add(folder)
 }
 
-async function placeEach(desk: Desk, plan: OutputPlan, link: LinkType, options: CarryOptions): Promise<void> {
+async function placeEach(desk: Desk, plan: OutputPlan, { link, record, onFile }: PlaceOptions): Promise<void> {
   const pace = createPace(desk.signal)
   const folders = new Set<string>()
   if (plan.wanted.digest !== undefined && isTree(plan.wanted.digest)) makeFolder(plan.root, folders)
@@ -113,7 +121,8 @@ async function placeEach(desk: Desk, plan: OutputPlan, link: LinkType, options: 
     const draft = draftFor(desk, folder)
     materialize(desk.cache, digest, draft, link, { isexec: file === '' && plan.wanted.isexec === true })
     replaceFile(draft, target)
-    options.onFile()
+    record.add(file, digest)
+    onFile()
   }
 }
 
@@ -122,24 +131,6 @@ function removeEmptyFolder(target: string): void {
   if (!lstatOrNone(target)?.isDirectory()) return
   for (const name of readdirSync(target)) removeEmptyFolder(path.join(target, name))
   rmdirSync(target)
-}
-
-/** The stats of what stands there now: kept rows as they were, new files as they are. */
-function recordPlan(desk: Desk, plan: OutputPlan): void {
-  const { wanted, scan: before } = plan
-  if (wanted.inside !== undefined || wanted.digest === undefined) return
-  const after = emptyScan(plan.root, before?.legacy ?? wanted.digest.startsWith('legacy-'), plan.kept.length + plan.writes.length)
-  const add = (file: string, md5: string): number => {
-    const row = after.rows.add(file, { mtimeMs: Number.NaN, ctimeMs: 0, size: 0, ino: 0 })
-    after.rows.setMd5(row, md5)
-    return row
-  }
-  for (const kept of before ? plan.kept : []) {
-    if (before) after.rows.setStat(add(before.rows.path(kept), before.rows.md5(kept)), before.rows.stat(kept))
-  }
-  for (const { path: file, digest } of plan.writes) recordPlaced(desk, after, add(file, md5Of(digest)))
-  for (let row = 0; row < after.rows.count; row++) after.bytes += after.rows.stat(row).size
-  if (contentOfScan(after).digest === wanted.digest) recordScan(desk, wanted.path, after, wanted.digest)
 }
 
 async function relinkKept(desk: Desk, plan: OutputPlan, scan: Scan): Promise<void> {

@@ -23,7 +23,8 @@ export async function checkout(desk: Desk, wanted: readonly Wanted[], options: C
     if (total > 5_000 && done % 500 === 0) desk.report({ type: 'progress', task: 'Checking out', done, total, unit: 'files' })
   }
   try {
-    for (const plan of [...stale, ...possible]) await carryOut(desk, plan, { relink: options.relink, early: options.early, onFile })
+    for (const plan of [...stale, ...possible])
+      await carryOut(desk, plan, { relink: options.relink, early: options.early, onFile })
   } finally {
     if (total > 5_000) desk.report({ type: 'progress-end', task: 'Checking out' })
   }

@@ -1,6 +1,6 @@
 import type { Digest } from '@cairn/protocol/digest'
 import { CairnError } from '@cairn/protocol/error'
-import { chmodSync, copyFileSync, linkSync, lstatSync, mkdirSync, rmSync, symlinkSync } from 'node:fs'
+import { chmodSync, copyFileSync, linkSync, lstatSync, mkdirSync, rmSync, symlinkSync, type Stats } from 'node:fs'
 import path from 'node:path'
 import { isNoReflink, readSmall, reflink, writeNew } from '../cache/copy-file.ts'
 import { explainFull } from '../io/full-disk.ts'
@@ -59,7 +59,8 @@ function linkBy(type: Exclude<LinkType, 'copy'>, source: string, target: string)
 }
 
 /**
- * Creates `target` (which must not exist) with the content of an object that the caller has found sound.
+ * Creates `target` (which must not exist) with the content of an object that the caller has found sound. Returns its stat
+ * where that is at hand.
  * @throws CairnError STORAGE_FULL
  */
 export function materialize(
@@ -68,30 +69,40 @@ export function materialize(
   target: string,
   type: LinkType,
   options: { isexec?: boolean } = {},
-): void {
+): Stats | undefined {
   // An executable hard link would make the object itself executable.
   const how = type === 'hardlink' && options.isexec ? 'copy' : type
   try {
+    if (how === 'copy' && !options.isexec) return copyOut(cache.pathOf(digest), target)
     if (how === 'copy') copyOut(cache.pathOf(digest), target)
     else linkBy(how, cache.pathOf(digest), target)
-    if (how === 'hardlink') cache.remember(digest)
+    if (how === 'hardlink') return rememberLink(cache, digest, target)
     if (how === 'reflink') chmodSync(target, 0o666 & ~umask())
     if (options.isexec && how !== 'symlink') makeExecutable(target)
+    return undefined
   } catch (error) {
     rmSync(target, { force: true })
     throw explainFull(error, target)
   }
 }
 
+/** The object got another name, which changed its stat; the new name has the same. */
+function rememberLink(cache: ObjectCache, digest: Digest, target: string): Stats {
+  const stat = lstatSync(target)
+  cache.remember(digest, stat)
+  return stat
+}
+
 export function makeExecutable(file: string): void {
   chmodSync(file, (lstatSync(file).mode & 0o777) | 0o100)
 }
 
-function copyOut(source: string, target: string): void {
+function copyOut(source: string, target: string): Stats | undefined {
   const bytes = readSmall(source)
   if (bytes) return writeNew(target, bytes, 0o666)
   copyFileSync(source, target)
   chmodSync(target, 0o666 & ~umask())
+  return undefined
 }
 
 let mask: number | undefined
