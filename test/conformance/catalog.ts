@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
-import type { Digest } from '@cairn/protocol/digest'
+import { type Digest, packDigests, unpackDigests } from '@cairn/protocol/digest'
 import type { Catalog, LinkOutcome, NewObject, NewTree } from '../../server/src/domain/ports.ts'
 import { freshKey, objectOf, objectsOf } from '../rig/objects.ts'
 
@@ -32,10 +32,11 @@ export function testCatalog(name: string, open: () => Promise<OpenCatalog>): voi
     const store = async (objects: readonly NewObject[], state: 'live' | 'pending' = 'live'): Promise<LinkOutcome[]> =>
       catalog.linkBlob(project, { key: freshKey(), size: 1, kind: objects.length === 1 ? 'single' : 'pack' }, objects, { state })
     const find = async (digest: Digest) => (await catalog.findObjects(project, [digest]))[0]
-    const missing = async (...digests: Digest[]): Promise<Digest[]> => (await catalog.findMissing(project, digests)).missing
+    const missing = async (...digests: Digest[]): Promise<Digest[]> =>
+      unpackDigests((await catalog.findMissing(project, packDigests(digests))).missing)
     const idsOf = async (objects: readonly NewObject[]): Promise<number[]> => {
-      const { present } = await catalog.findMissing(project, digestsOf(objects))
-      return present.sort((a, b) => a - b)
+      const { present } = await catalog.findMissing(project, packDigests(digestsOf(objects)))
+      return [...present.sort()]
     }
     const linkedTree = async (text: string, members: readonly NewObject[]): Promise<NewObject> => {
       const tree = objectOf(text, { tree: true })
@@ -79,7 +80,8 @@ export function testCatalog(name: string, open: () => Promise<OpenCatalog>): voi
         const foreignId = await idOf(secret)
         const other = (await newProject(catalog)).id
         expect(await catalog.findObjects(other, [secret.digest])).toEqual([])
-        expect(await catalog.findMissing(other, [secret.digest])).toEqual({ missing: [secret.digest], present: [] })
+        const { missing: lacking, present } = await catalog.findMissing(other, packDigests([secret.digest]))
+        expect([unpackDigests(lacking), present.length]).toEqual([[secret.digest], 0])
         const tree = objectOf('tree', { tree: true })
         await catalog.linkBlob(other, { key: freshKey(), size: 4, kind: 'single' }, [tree], { state: 'pending' })
         expect(await catalog.linkTree(other, tree.digest, treeOf([foreignId]))).toBe(false)
@@ -161,8 +163,8 @@ export function testCatalog(name: string, open: () => Promise<OpenCatalog>): voi
         expect(await store(objects)).toEqual(objects.map(() => 'stored'))
         const unknown = objectsOf('unknown', 3).map((object) => object.digest)
         const asked = [at(unknown, 2), ...digestsOf(objects), at(unknown, 0), at(unknown, 1)]
-        const answer = await catalog.findMissing(project, asked)
-        expect(answer.missing).toEqual([unknown[2], unknown[0], unknown[1]])
+        const answer = await catalog.findMissing(project, packDigests(asked))
+        expect(unpackDigests(answer.missing)).toEqual([unknown[2], unknown[0], unknown[1]])
         expect(new Set(answer.present).size).toBe(12_000)
         expect(await catalog.findObjects(project, asked)).toHaveLength(12_000)
       })

@@ -232,10 +232,10 @@ export interface Catalog {
   /** Rows in any state, in any order; unknown digests are left out. */
   findObjects(projectId: number, digests: readonly Digest[]): Promise<ObjectRow[]>
   /**
-   * Those of `digests` that are not present, in their order. Present: live, and for a tree not broken.
-   * `present` is the other half, as object ids, for the lease.
+   * Those of the packed digests (`packDigests`) that are not present, packed, in their order. Present: live, and for a tree
+   * not broken. `present` is the other half, as object ids in any order, for the lease.
    */
-  findMissing(projectId: number, digests: readonly Digest[]): Promise<{ missing: Digest[]; present: number[] }>
+  findMissing(projectId: number, packed: Uint8Array): Promise<{ missing: Uint8Array; present: Float64Array }>
   /**
    * Adds one blob and the objects in it, in one transaction. For each object, in order: `stored` (new, or its damaged row now
    * points here, or was pending), `exists` (a live row with the same sha256 stands), `conflict` (a row with another sha256;
@@ -275,7 +275,7 @@ export interface Catalog {
   /** Extends a session of this project; undefined when there is none or it has expired. */
   renewSession(projectId: number, sessionId: string, lifetimeSeconds: number): Promise<SessionRow | undefined>
   /** One row for the whole batch: what this session was told is present. */
-  addLease(sessionId: string, objectIds: readonly number[]): Promise<void>
+  addLease(sessionId: string, objectIds: ArrayLike<number>): Promise<void>
   closeSession(sessionId: string): Promise<void>
   /** Deletes expired sessions with their leases and the pending trees that no session waits for; their blobs go to the trash. */
   expireSessions(): Promise<{ sessions: number; trees: number }>

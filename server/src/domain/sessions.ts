@@ -30,15 +30,15 @@ async function renewSession(stores: Stores, project: ProjectRow, id: string): Pr
   return session
 }
 
-/** Which of the digests the project lacks. The others stay present as long as the session lives. */
+/** Which of the packed digests the project lacks, packed, in their order. The others stay present as long as the session lives. */
 export async function findMissing(
   stores: Stores,
   project: ProjectRow,
-  digests: readonly Digest[],
+  packed: Uint8Array,
   request: SessionRequest,
-): Promise<{ session: SessionRow; missing: Digest[] }> {
+): Promise<{ session: SessionRow; missing: Uint8Array }> {
   const session = await ensureSession(stores, project, request)
-  const { missing, present } = await stores.catalog.findMissing(project.id, digests)
+  const { missing, present } = await stores.catalog.findMissing(project.id, packed)
   if (present.length > 0) await stores.catalog.addLease(session.id, present)
   return { session, missing }
 }

@@ -4,10 +4,15 @@
  */
 
 /** Ids ascending and without doubles. */
-export const sortIds = (ids: Iterable<number>): number[] => [...new Set(ids)].sort((a, b) => a - b)
+export function distinctIds(ids: ArrayLike<number>): Float64Array {
+  const sorted = Float64Array.from(ids).sort()
+  let count = 0
+  for (const id of sorted) if (count === 0 || id !== sorted[count - 1]) sorted[count++] = id
+  return sorted.subarray(0, count)
+}
 
 /** @param ids ascending, without doubles, each at least 0 and below 2^53 */
-export function packIds(ids: readonly number[]): Buffer {
+export function packIds(ids: ArrayLike<number> & Iterable<number>): Buffer {
   let packed = Buffer.allocUnsafe(16 + ids.length * 2)
   let length = 0
   let previous = 0

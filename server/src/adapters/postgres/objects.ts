@@ -4,6 +4,7 @@ import { createBatching } from '../../domain/batching.ts'
 import type { Catalog, ObjectRow } from '../../domain/ports.ts'
 import { batches, digestArrays, digestOfRow } from './digest-array.ts'
 import { linkBlob } from './link-blob.ts'
+import { findMissing } from './missing.ts'
 import { OBJECT_COLUMNS, objectOf, type RawObject } from './object-row.ts'
 
 type Objects = Pick<Catalog, 'findObjects' | 'findMissing' | 'linkBlob' | 'listDamaged'>
@@ -13,7 +14,7 @@ export function createObjects(pool: pg.Pool): Objects {
   return {
     findObjects: (projectId, digests) =>
       digests.length <= LOOKUP_DIGESTS ? lookUp(projectId, digests) : findObjects(pool, projectId, digests),
-    findMissing: (projectId, digests) => findMissing(pool, projectId, digests),
+    findMissing: (projectId, packed) => findMissing(pool, projectId, packed),
     linkBlob: (projectId, blob, objects, options) => linkBlob(pool, projectId, blob, objects, options?.state ?? 'live'),
     listDamaged: async (projectId) => {
       const { rows } = await pool.query<{ md5: string; kind: number; size: number; foundAt: Date }>(
@@ -79,32 +80,4 @@ async function queryObjects(pool: pg.Pool, projectId: number, digests: readonly 
     values: [projectId, ...digestArrays(digests)],
   })
   return rows.map(objectOf)
-}
-
-async function findMissing(
-  pool: pg.Pool,
-  projectId: number,
-  digests: readonly Digest[],
-): Promise<{ missing: Digest[]; present: number[] }> {
-  const missing: Digest[] = []
-  const present: number[] = []
-  for (const batch of batches(digests)) {
-    const { rows } = await pool.query<{ place: number; id: number }>(
-      `select x.place, o.id
-       from unnest($2::uuid[], $3::smallint[]) with ordinality as x (md5, kind, place)
-       join object o on o.project_id = $1 and o.md5 = x.md5 and o.kind = x.kind -- index object_digest
-       left join tree t on t.object_id = o.id
-       where o.state = 'live' and (o.kind & 1 = 0 or t.broken = false)`,
-      [projectId, ...digestArrays(batch)],
-    )
-    const known = new Uint8Array(batch.length)
-    for (const { place, id } of rows) {
-      known[place - 1] = 1
-      present.push(id)
-    }
-    batch.forEach((digest, index) => {
-      if (known[index] === 0) missing.push(digest)
-    })
-  }
-  return { missing, present }
 }

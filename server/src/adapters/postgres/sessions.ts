@@ -2,7 +2,7 @@ import type pg from 'pg'
 import { CairnError, isCode } from '@cairn/protocol/error'
 import type { Catalog, SessionRow } from '../../domain/ports.ts'
 import { trashEmptyBlobs } from './blobs.ts'
-import { packIds, sortIds } from './id-list.ts'
+import { distinctIds, packIds } from './id-list.ts'
 import { inTransaction, type Queryable } from './pool.ts'
 
 type Sessions = Pick<Catalog, 'openSession' | 'renewSession' | 'addLease' | 'closeSession' | 'expireSessions'>
@@ -33,7 +33,7 @@ export function createSessions(pool: pg.Pool): Sessions {
     addLease: async (sessionId, objectIds) => {
       if (objectIds.length === 0) return
       try {
-        await pool.query('insert into lease (session_id, objects) values ($1, $2)', [sessionId, packIds(sortIds(objectIds))])
+        await pool.query('insert into lease (session_id, objects) values ($1, $2)', [sessionId, packIds(distinctIds(objectIds))])
       } catch (error) {
         // foreign_key_violation: the session expired a moment ago.
         if (isCode(error, '23503')) throw new CairnError('SESSION_UNKNOWN', `session ${sessionId} has expired`, { cause: error })

@@ -1,5 +1,5 @@
 import { type ObjectAnswer, DIGESTS_TYPE, MAX_DIGESTS, PACK_TYPE, missingAnswer, objectAnswer } from '@cairn/protocol/api'
-import { type Digest, isTree, packDigests, parseDigest } from '@cairn/protocol/digest'
+import { type Digest, isTree, parseDigest, unpackDigests } from '@cairn/protocol/digest'
 import { MAX_PACK_MEMBERS } from '@cairn/protocol/pack'
 import { z } from 'zod'
 import { fetchObjects } from '../../domain/fetch.ts'
@@ -7,7 +7,7 @@ import { findObject, storeObject } from '../../domain/objects.ts'
 import { ensureSession, findMissing } from '../../domain/sessions.ts'
 import { storeTree } from '../../domain/trees.ts'
 import { answerBytes, answerJson, sendStream } from '../answer.ts'
-import { withDigests } from '../digest-list.ts'
+import { withDigests, withPackedDigests } from '../digest-list.ts'
 import { type Call, type Route, route } from '../handler.ts'
 import { sendObject } from '../send-object.ts'
 import { STREAM_BYTES, takeBody } from '../take-body.ts'
@@ -120,15 +120,16 @@ type ProjectCall<Q> = Call<Q, undefined>
 
 async function answerMissing(call: ProjectCall<z.infer<typeof missingQuery>>): Promise<void> {
   const { context, req, res, project, query, principal, signal } = call
-  await withDigests(context, req, { max: MAX_DIGESTS, signal }, async (digests) => {
+  await withPackedDigests(context, req, { max: MAX_DIGESTS, signal }, async (packed) => {
     const asked = { tokenId: principal.token.id, session: query.session, intent: query.intent }
-    const { session, missing } = await findMissing(context.stores, project, digests, asked)
+    const { session, missing } = await findMissing(context.stores, project, packed, asked)
     const expiresAt = session.expiresAt.toISOString()
-    if (!req.headers.accept?.includes(DIGESTS_TYPE)) return answerJson(req, res, 200, { session: session.id, expiresAt, missing })
+    if (!req.headers.accept?.includes(DIGESTS_TYPE))
+      return answerJson(req, res, 200, { session: session.id, expiresAt, missing: unpackDigests(missing) })
     res.setHeader('Content-Type', DIGESTS_TYPE)
     res.setHeader('Cairn-Session', session.id)
     res.setHeader('Cairn-Session-Expires', expiresAt)
-    answerBytes(req, res, 200, packDigests(missing))
+    answerBytes(req, res, 200, missing)
   })
 }
 
