@@ -6,7 +6,8 @@ import { countRequests } from './requests.ts'
 import { playFloors, stageOf } from './small.ts'
 import { bigSteps, firstPush, pushChanged } from './steps.ts'
 import { openBench } from './subject.ts'
-import { transferSubjects, type World } from './world.ts'
+import { transferSubjects } from './subjects.ts'
+import type { World } from './world.ts'
 
 const FLOORS = new Set(['add, cold', 'checkout, copy', 'push, first', 'pull, fresh clone'])
 

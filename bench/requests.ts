@@ -2,13 +2,14 @@ import { type CountingProxy, startCountingProxy } from '../test/rig/counting-pro
 import type { Quantity } from './goals.ts'
 import type { Step } from './steps.ts'
 import { openBench } from './subject.ts'
-import { transferSubjects, type World } from './world.ts'
+import { transferSubjects } from './subjects.ts'
+import type { World } from './world.ts'
 
 const MIB = 1024 * 1024
 
 /**
- * Once more by cairn alone, untimed, with a proxy before each server that counts. What goes straight to a bucket does not pass it;
- * the client's own count does know it, and the higher one is noted.
+ * Once more by cairn alone, untimed, with a proxy that counts before each server and before the bucket. The client counts its
+ * requests too, and the higher count is noted.
  */
 export async function countRequests(world: World, set: string, steps: readonly Step[]): Promise<void> {
   const proxies: CountingProxy[] = []

@@ -3,7 +3,8 @@ import { readFileSync } from 'node:fs'
 import path from 'node:path'
 import pg from 'pg'
 import { createProject } from './place.ts'
-import type { CairnServer, World } from './world.ts'
+import type { CairnServer } from './servers.ts'
+import type { World } from './world.ts'
 
 /** A project with many objects that are rows alone: nothing of them is stored, so they may be asked for and named, not read. */
 export interface LargeCatalog {

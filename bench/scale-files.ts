@@ -4,7 +4,8 @@ import { playInTurns } from './play.ts'
 import { stageOf } from './small.ts'
 import { localSteps } from './steps.ts'
 import { openBench } from './subject.ts'
-import { localSubjects, type World } from './world.ts'
+import { localSubjects } from './subjects.ts'
+import type { World } from './world.ts'
 
 const FOLDER_FILES = 1000
 const OPERATIONS = new Set(['add, cold', 'add, nothing new', 'status', 'checkout, nothing to do'])

@@ -4,7 +4,8 @@ import { setTimeout as pause } from 'node:timers/promises'
 import { createProject } from './place.ts'
 import { figures } from './play.ts'
 import { forgetPeak, peakMib } from './proc.ts'
-import type { CairnServer, World } from './world.ts'
+import type { CairnServer } from './servers.ts'
+import type { World } from './world.ts'
 
 const MIB = 1024 * 1024
 /** A multiple of it, so that what is sent neither compresses nor repeats within what a server looks at together. */

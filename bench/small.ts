@@ -7,7 +7,8 @@ import { figures, orderOf, playInTurns, playStep, type Stage } from './play.ts'
 import { countRequests } from './requests.ts'
 import { firstPush, localSteps, pushNothing, transferSteps, wideSteps } from './steps.ts'
 import { type Bench, openBench, type Subject } from './subject.ts'
-import { localSubjects, transferSubjects, type World } from './world.ts'
+import { localSubjects, transferSubjects } from './subjects.ts'
+import type { World } from './world.ts'
 
 /** From so many files on only what costs nothing new is timed: stock's first push of them takes minutes. */
 const WIDE = 50_000
