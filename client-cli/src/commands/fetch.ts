@@ -12,6 +12,7 @@ import { withStages } from './session.ts'
 import {
   byRemote,
   chosenRemote,
+  earlierOf,
   DRY_RUN,
   failForLeft,
   inCloudWords,
@@ -62,7 +63,13 @@ export async function bringOutputs(
     let remote: Remote | undefined
     const open = async () => (remote ??= await openRemote(repo, name, context, cache))
     try {
-      const done = await fetchOutputs({ open, cache, outputs: group, options: moving, sink: request.sink })
+      const done = await fetchOutputs({
+        open,
+        cache,
+        outputs: group,
+        options: { ...moving, earlier: earlierOf(repo, context, cache, group) },
+        sink: request.sink,
+      })
       total.fetched += done.fetched
       total.left.push(...done.left)
       context.report({ type: 'debug', text: `${done.requests} requests, ${done.bytes} bytes` })

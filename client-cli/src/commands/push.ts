@@ -7,6 +7,7 @@ import { withStages } from './session.ts'
 import {
   byRemote,
   chosenRemote,
+  earlierOf,
   DRY_RUN,
   failForLeft,
   inCloudWords,
@@ -41,7 +42,7 @@ async function push(repo: Repo, context: Context, targets: readonly string[], op
     const left: Left[] = []
     for (const [name, group] of byRemote(outputs, chosenRemote(options))) {
       const done = await withRemote(repo, name, context, cache, (remote) =>
-        pushOutputs({ remote, cache, outputs: group, options: moving }),
+        pushOutputs({ remote, cache, outputs: group, options: { ...moving, earlier: earlierOf(repo, context, cache, group) } }),
       )
       pushed += done.pushed
       left.push(...done.left)

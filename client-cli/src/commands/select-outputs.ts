@@ -74,15 +74,15 @@ export function outputsOf(targets: readonly Target[], pushable: boolean): Output
   return targets.flatMap((target) => {
     if (target.stage.deps.some((dep) => dep.source?.repo !== undefined)) return []
     const outs = target.out ? [target.out] : target.stage.outs
-    return outs.filter((out) => out.cache && (out.push || !pushable)).flatMap((out) => toOutput(out, target.inside))
+    return outs.filter((out) => out.cache && (out.push || !pushable)).flatMap((out) => toOutput(target, out))
   })
 }
 
-function toOutput(out: Out, inside: string | undefined): Output[] {
+function toOutput({ stage, inside }: Target, out: Out): Output[] {
   const digest = out.recorded?.digest
   if (digest === undefined) return []
   const part = inside !== undefined && isTree(digest) ? { inside } : {}
-  return [{ path: out.path, digest, ...part, ...(out.remote !== undefined && { remote: out.remote }) }]
+  return [{ path: out.path, digest, file: stage.file, ...part, ...(out.remote !== undefined && { remote: out.remote }) }]
 }
 
 const keyOf = (output: Output): string => `${output.digest}\0${output.inside ?? ''}\0${output.remote ?? ''}`

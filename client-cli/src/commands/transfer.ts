@@ -5,7 +5,9 @@ import { openRemote } from '../remote/open.ts'
 import type { Remote, TransferOptions } from '../remote/remote.ts'
 import type { Repo } from '../repo/repo.ts'
 import { cloudStatus } from '../transfer/cloud-status.ts'
+import { createEarlier } from '../transfer/earlier.ts'
 import type { Output } from '../transfer/expand.ts'
+import { createHistory } from './history.ts'
 import type { Selection } from './select-outputs.ts'
 import { describeLeft, type Left } from '../transfer/outcome.ts'
 import { describePlan, planTransfer } from '../transfer/plan.ts'
@@ -46,6 +48,16 @@ export function transferOptions(context: Context, options: Options): TransferOpt
   if (!Number.isInteger(count) || count < 1)
     throw new CairnError('USAGE', `argument -j/--jobs: '${String(jobs)}' is not a number of 1 or more`)
   return { signal, report, jobs: Math.min(count, 256) }
+}
+
+/** What stood where these outputs stand now: read out of Git when it is asked for. */
+export function earlierOf(
+  repo: Repo,
+  context: Context,
+  cache: ObjectCache,
+  outputs: readonly Output[],
+): TransferOptions['earlier'] {
+  return createEarlier({ outputs, cache, history: createHistory(repo, context.signal) })
 }
 
 export const chosenRemote = (options: Options): string | undefined => options['remote'] as string | undefined

@@ -1,6 +1,7 @@
 import { readdirSync, readFileSync, statSync, type Dirent } from 'node:fs'
 import path from 'node:path'
 import { CairnError, isCode } from '@cairn/protocol/error'
+import type { Git } from './git.ts'
 import { ignoreFrom, readIfThere, type Ignore } from './ignore.ts'
 import { createIgnoreRules } from './ignore-rules.ts'
 import type { Repo } from './repo.ts'
@@ -36,7 +37,7 @@ export function revisionTree(repo: Repo, rev: string): FileTree {
   const { git } = repo
   if (git === undefined) throw new CairnError('FAILED', `revision '${rev}': only supported for Git repositories`)
   const sha = git.resolve(rev)
-  const prefix = repo.root === git.root ? '' : `${path.relative(git.root, repo.root).split(path.sep).join('/')}/`
+  const prefix = gitPrefix(repo, git)
   const read = (file: string) => git.read(sha, prefix + file)
   return {
     rev,
@@ -49,6 +50,11 @@ export function revisionTree(repo: Repo, rev: string): FileTree {
       return files.filter((file) => isStageFile(file) && !ignore.ignores(file, false) && !isBelow(file, nested)).toSorted()
     },
   }
+}
+
+/** Before a root-relative path, to make it one that is relative to Git's root. */
+export function gitPrefix({ root }: Pick<Repo, 'root'>, git: Pick<Git, 'root'>): string {
+  return root === git.root ? '' : `${path.relative(git.root, root).split(path.sep).join('/')}/`
 }
 
 /** dvc.yaml, dvc.lock, *.dvc and the Dvcfile of 2019. */

@@ -20,6 +20,11 @@ export interface Git {
   read(rev: string, path: string): Promise<Buffer | undefined>
   /** Paths of files at a revision, relative to Git's root. */
   list(rev: string): Promise<string[]>
+  /**
+   * Up to `most` commits of HEAD's history that touched a path (relative to Git's root), newest first. Empty when there is no
+   * HEAD yet, or the signal aborts first.
+   */
+  commitsOf(path: string, most: number, signal: AbortSignal): Promise<string[]>
   /** Absolute paths. */
   isIgnored(path: string): boolean
   isTracked(path: string): boolean
@@ -66,6 +71,16 @@ function gitAt(root: string, gitDir: string): Git {
         .toString()
         .split('\0')
         .filter((name) => name !== '')
+    },
+    async commitsOf(file, most, signal) {
+      const args = ['--literal-pathspecs', 'log', `--max-count=${most}`, '--format=%H', 'HEAD', '--', file]
+      try {
+        const { code, stdout } = await capture('git', args, { cwd: root, signal })
+        return code === 0 ? stdout.toString().split('\n').filter(isSha) : []
+      } catch (error) {
+        if (signal.aborted) return []
+        throw error
+      }
     },
     // 128 is git's answer for a path that can be in no work tree: outside of it, or beyond a symlink.
     isIgnored: (file) => ask('check-ignore', '--no-index', '--quiet', '--', asGitPath(root, file)).code === 0,

@@ -2,7 +2,7 @@ import { type Digest, isTree } from '@cairn/protocol/digest'
 import type { ObjectCache } from '../cache/object-cache.ts'
 import type { ObjectSink } from '../cache/object-sink.ts'
 import type { Remote, TransferFailure, TransferOptions } from '../remote/remote.ts'
-import { entriesInside, type Output, readEntries, refuseUnknownPaths } from './expand.ts'
+import { filesInside, type Output, refuseUnknownPaths } from './expand.ts'
 import { type Left, nameFailures } from './outcome.ts'
 
 export interface FetchOutputs {
@@ -27,20 +27,22 @@ export interface FetchedOutputs {
 export async function fetchOutputs(request: FetchOutputs): Promise<FetchedOutputs> {
   const { cache, outputs } = request
   const total = { fetched: 0, bytes: 0, requests: 0, failed: [] as TransferFailure[] }
-  const trees = new Set(outputs.map((output) => output.digest).filter((digest) => isTree(digest)))
-  const unread = [...trees].filter((tree) => readEntries(cache, tree) === undefined)
-  await bring(request, unread, cache, total)
-  refuseUnknownPaths(outputs, cache)
-
   const files = new Set<Digest>()
-  for (const output of outputs) {
-    if (!isTree(output.digest)) files.add(output.digest)
-    else for (const entry of entriesInside(readEntries(cache, output.digest) ?? [], output.inside)) files.add(entry.digest)
-  }
+  const unread = outputs.filter((output) => !addFiles(cache, output, files))
+  await bring(request, [...new Set(unread.map((output) => output.digest))], cache, total)
+  refuseUnknownPaths(outputs, cache)
+  for (const output of unread) addFiles(cache, output, files)
   const lacking = cache.missing([...files])
   await bring(request, lacking, (lacking.length > 0 && request.sink?.()) || cache, total)
   const { fetched, bytes, requests, failed } = total
   return { fetched, bytes, requests, left: nameFailures(failed, outputs, cache) }
+}
+
+/** False when the output's tree is not in the cache. */
+function addFiles(cache: ObjectCache, output: Output, files: Set<Digest>): boolean {
+  const inside = isTree(output.digest) ? filesInside(cache, output) : [output.digest]
+  for (const file of inside ?? []) files.add(file)
+  return inside !== undefined
 }
 
 async function bring(

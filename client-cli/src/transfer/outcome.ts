@@ -11,7 +11,7 @@ export interface Left extends TransferFailure {
 export function nameFailures(
   failed: readonly TransferFailure[],
   outputs: readonly Output[],
-  cache: Pick<ObjectCache, 'readTree'>,
+  cache: Pick<ObjectCache, 'scanTree'>,
 ): Left[] {
   if (failed.length === 0) return []
   const names = nameObjects(outputs, new Set(failed.map((failure) => failure.digest)), cache)
