@@ -29,7 +29,7 @@ export interface Limits {
   jsonBytes: number
   /** No byte of a body for so long: 408. A reader that takes nothing for so long is cut off. */
   bodyIdleSeconds: number
-  /** What the bodies in flight may hold in memory, as estimated when they are let in. */
+  /** What the bodies in flight may hold in memory, as estimated when they are let in; with a bucket, half of it is for parts on their way there. */
   bytesInFlight: number
   requestsInFlight: number
   /** What small objects and trees may take in memory. */
@@ -63,7 +63,7 @@ export const DEFAULT_LIMITS: Limits = {
   treeBytes: MAX_TREE_BYTES,
   jsonBytes: 16 * MIB,
   bodyIdleSeconds: 60,
-  bytesInFlight: 512 * MIB,
+  bytesInFlight: 320 * MIB,
   requestsInFlight: 256,
   cacheBytes: 64 * MIB,
   shutdownSeconds: 30,

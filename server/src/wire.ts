@@ -31,8 +31,10 @@ import { VERSION } from './version.ts'
 
 const OPEN_READS = 128
 const OPEN_WRITES = 128
-/** An upload to a bucket holds up to two parts of 16 MiB: 768 MiB when all of them are slow. More wait for their turn. */
-const OPEN_BUCKET_WRITES = 24
+/** Of sockets to a bucket. What they hold is bounded in bytes. */
+const OPEN_BUCKET_WRITES = 48
+/** With a bucket, so much of the memory for bodies is for parts on their way to it. */
+const PARTS_SHARE = 0.5
 /** A part of a large object streams through, and holds some chunks. */
 const OPEN_BUCKET_PARTS = 40
 /** Of one project. Each may stand for a week, and holds what it was sent. */
@@ -132,12 +134,19 @@ export async function openParts(config: Config, log: Log, database: Database, gi
   }
 }
 
-async function openBlobs({ s3, home }: Config): Promise<{ store: BlobStore; kind: string }> {
+const partBytes = ({ s3, limits }: Config): number => (s3 ? Math.floor(limits.bytesInFlight * PARTS_SHARE) : 0)
+
+async function openBlobs(config: Config): Promise<{ store: BlobStore; kind: string }> {
+  const { s3, home } = config
   const reads = OPEN_READS
   if (!s3)
     return { store: withLimit(diskBlobStore(home), { reads, writes: OPEN_WRITES }), kind: `files in ${path.join(home, 'blobs')}` }
   const { s3BlobStore } = await import('./adapters/blob-store/s3.ts')
-  const limited = withLimit(s3BlobStore(s3), { reads, writes: OPEN_BUCKET_WRITES, parts: OPEN_BUCKET_PARTS })
+  const limited = withLimit(s3BlobStore({ ...s3, partBytes: partBytes(config) }), {
+    reads,
+    writes: OPEN_BUCKET_WRITES,
+    parts: OPEN_BUCKET_PARTS,
+  })
   return { store: withRetry(limited), kind: `bucket ${s3.bucket} at ${s3.endpoint}` }
 }
 
@@ -175,7 +184,8 @@ export interface Serving {
 export async function serve(parts: Parts): Promise<Serving> {
   const { config, log, stores, jobs, codec, metrics } = parts
   const principals = createPrincipals(stores.catalog, codec, stores.clock)
-  const admission = createAdmission(config.limits)
+  const { requestsInFlight, bytesInFlight } = config.limits
+  const admission = createAdmission({ requestsInFlight, bytesInFlight: bytesInFlight - partBytes(config) })
   const background = new AbortController()
   let stopping = false
   const direct = searchDirect(parts, background.signal)

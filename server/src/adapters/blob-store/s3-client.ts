@@ -13,6 +13,8 @@ export interface S3Options {
   region: string
   accessKey: string
   secretKey: string
+  /** What all uploads may hold in memory, parts of large objects apart; default 160 MiB. */
+  partBytes?: number
   /** Sockets at most; default 64. */
   connections?: number
 }

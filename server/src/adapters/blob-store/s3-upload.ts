@@ -1,39 +1,48 @@
 import type { Bytes } from '../../domain/ports.ts'
 import { abortable } from './abortable.ts'
+import { createFiller, type Filler } from './filler.ts'
+import type { PartBuffers } from './part-buffers.ts'
 import type { S3Client } from './s3-client.ts'
 import { retrying } from './with-retry.ts'
 
 const MIB = 1 << 20
-// Two parts are in memory at once, so 32 MiB an upload: one is sent while the next fills. What fits into one is sent
-// with one PUT; larger ones gain more by being sent while they arrive than by fewer requests.
-const PART = 16 * MIB
+/** What is sent while the rest still arrives. Larger ones gain little, and take memory from other uploads. */
+const PART = 8 * MIB
+/** With a known length up to here, one PUT saves the two requests around parts. */
+const SINGLE = 2 * PART
 const CLEANUP_MS = 10_000
+
+export interface UploadOptions {
+  signal: AbortSignal
+  size?: number | undefined
+  buffers: PartBuffers
+}
 
 /**
  * Stores bytes under a key: one PUT for what is short, in parts otherwise. Everything is sent from memory, so that a failed
- * request can be repeated, and nothing of a source that throws is ever completed. Resolves with the number of bytes.
+ * request can be repeated, and nothing of a source that throws is ever completed. Resolves with the number of bytes. Holds
+ * one buffer, and a second one that fills while the first is sent if there is room for it.
  */
-export async function upload(
-  s3: S3Client,
-  key: string,
-  bytes: Bytes,
-  options: { signal: AbortSignal; size?: number | undefined },
-): Promise<number> {
-  const parts = partsOf(abortable(bytes, options.signal), options.size)
+export async function upload(s3: S3Client, key: string, bytes: Bytes, options: UploadOptions): Promise<number> {
+  const { buffers, signal, size } = options
+  const source = createFiller(abortable(bytes, signal))
+  const slots: Slots = { current: undefined, spare: undefined }
   try {
-    const first = await nextPart(parts)
-    const second = await nextPart(parts)
-    if (!second) return await putSingle(s3, key, first ?? Buffer.alloc(0), options.signal)
-    return await putParts(s3, key, [first ?? Buffer.alloc(0), second], parts, options.signal)
+    const length = size !== undefined && size <= SINGLE ? Math.max(1, size) : partLength(0, size)
+    slots.current = await buffers.take(length, signal)
+    const first = await source.fill(slots.current)
+    if (await source.ended()) return await putSingle(s3, key, first, signal)
+    return await putParts(s3, key, { source, slots, first }, options)
   } finally {
-    // Not awaited: when an upload failed, the source may be silent for long.
-    parts.return().catch(() => undefined)
+    source.leave()
+    for (const buffer of [slots.current, slots.spare]) if (buffer) buffers.give(buffer)
   }
 }
 
-async function nextPart(parts: AsyncGenerator<Buffer, void>): Promise<Buffer | undefined> {
-  const step = await parts.next()
-  return step.done ? undefined : step.value
+/** The buffers that an upload holds: what is sent rests in `current`. */
+interface Slots {
+  current: Buffer | undefined
+  spare: Buffer | undefined
 }
 
 async function putSingle(s3: S3Client, key: string, blob: Buffer, signal: AbortSignal): Promise<number> {
@@ -59,10 +68,10 @@ async function putSingle(s3: S3Client, key: string, blob: Buffer, signal: AbortS
 async function putParts(
   s3: S3Client,
   key: string,
-  [first, second]: [Buffer, Buffer],
-  parts: AsyncGenerator<Buffer, void>,
-  signal: AbortSignal,
+  { source, slots, first }: { source: Filler; slots: Slots; first: Buffer },
+  options: UploadOptions,
 ): Promise<number> {
+  const { signal } = options
   const call = <T>(fn: Parameters<typeof s3.call<T>>[2]): Promise<T> => retrying(() => s3.call(key, signal, fn), signal)
   const uploadId = await call((client) =>
     client.initiateNewMultipartUpload(s3.bucket, key, { 'content-type': 'application/octet-stream' }),
@@ -75,12 +84,12 @@ async function putParts(
     return part.length
   }
   try {
-    let size = await send(first)
-    for (let part: Buffer | undefined = second; part;) {
-      const following = nextPart(parts)
-      following.catch(() => undefined)
+    let size = 0
+    for (let part = first; part.length > 0;) {
+      const length = partLength(sent.length + 1, options.size)
+      const following = fillMeanwhile(source, slots, length, options)
       size += await send(part)
-      part = await following
+      part = following ? await following : await fillAfterwards(source, slots, length, options)
     }
     await completeParts(s3, key, { uploadId, parts: sent, size }, signal)
     return size
@@ -88,6 +97,31 @@ async function putParts(
     await forget(s3, key, uploadId)
     throw error
   }
+}
+
+/** Fills a second buffer where there is room for one; the two change places. */
+function fillMeanwhile(source: Filler, slots: Slots, length: number, { buffers }: UploadOptions): Promise<Buffer> | undefined {
+  if (slots.spare && slots.spare.length < length) {
+    buffers.give(slots.spare)
+    slots.spare = undefined
+  }
+  slots.spare ??= buffers.tryTake(length)
+  if (!slots.spare) return undefined
+  const { current, spare } = slots
+  slots.current = spare
+  slots.spare = current
+  const filled = source.fill(spare)
+  filled.catch(() => undefined)
+  return filled
+}
+
+async function fillAfterwards(source: Filler, slots: Slots, length: number, { buffers, signal }: UploadOptions): Promise<Buffer> {
+  if (slots.current && slots.current.length < length) {
+    buffers.give(slots.current)
+    slots.current = undefined
+  }
+  slots.current ??= await buffers.take(length, signal)
+  return source.fill(slots.current)
 }
 
 /** May be repeated: where the upload is gone, the blob itself tells whether it was completed. */
@@ -119,40 +153,8 @@ async function forget(s3: S3Client, key: string, uploadId: string | undefined): 
   await Promise.allSettled(attempts)
 }
 
-/** The bytes in parts: all of the length that their number calls for, but the last. Nothing at all is no part. */
-async function* partsOf(bytes: Bytes, size: number | undefined): AsyncGenerator<Buffer, void> {
-  let number = 0
-  let part: Buffer = Buffer.allocUnsafeSlow(Math.min(size ?? MIB, partLength(0, size)))
-  let filled = 0
-  for await (const chunk of bytes) {
-    for (let taken = 0; taken < chunk.length;) {
-      if (filled === part.length) {
-        const full = partLength(number, size)
-        if (part.length < full) part = grow(part, Math.min(full, Math.max(MIB, 2 * part.length)))
-        else {
-          yield part
-          number++
-          filled = 0
-          part = Buffer.allocUnsafeSlow(partLength(number, size))
-        }
-      }
-      const piece = chunk.subarray(taken, taken + part.length - filled)
-      part.set(piece, filled)
-      filled += piece.length
-      taken += piece.length
-    }
-  }
-  if (filled > 0) yield part.subarray(0, filled)
-}
-
-/** S3 takes 10,000 parts: their length follows the size where it is known, and doubles every 2,000 parts where it is not. */
+/** S3 takes 10,000 parts: their length follows the size where it is known, and doubles every 1,500 parts where it is not. */
 function partLength(number: number, size: number | undefined): number {
-  if (size === undefined) return PART * 2 ** Math.floor(number / 2000)
+  if (size === undefined) return PART * 2 ** Math.floor(number / 1500)
   return Math.max(PART, Math.ceil(size / 9000 / MIB) * MIB)
-}
-
-function grow(part: Buffer, length: number): Buffer {
-  const larger = Buffer.allocUnsafeSlow(length)
-  larger.set(part)
-  return larger
 }

@@ -3,6 +3,7 @@ import { CairnError, isCode } from '@cairn/protocol/error'
 import type { BlobStore } from '../../domain/ports.ts'
 import { assertKey } from './key.ts'
 import { s3Drafts } from './s3-drafts.ts'
+import { createPartBuffers } from './part-buffers.ts'
 import { openS3Client, type S3Options } from './s3-client.ts'
 import { directAccess } from './s3-presign.ts'
 import { upload } from './s3-upload.ts'
@@ -12,18 +13,20 @@ export type { S3Options } from './s3-client.ts'
 // What one request may name.
 const DELETE_BATCH = 1000
 const ANSWER_MS = 60_000
+const PART_BYTES = 160 * 1024 * 1024
 
 /** Blobs as objects of one bucket. Nothing here relies on conditional requests, which some servers do not know. */
 export function s3BlobStore(options: S3Options): BlobStore {
   const s3 = openS3Client(options)
   const { bucket } = s3
+  const buffers = createPartBuffers(options.partBytes ?? PART_BYTES)
 
   return {
     direct: directAccess({ ...options, endpoint: options.publicEndpoint ?? options.endpoint }),
 
     async put(key, bytes, putOptions) {
       assertKey(key)
-      return await upload(s3, key, bytes, putOptions)
+      return await upload(s3, key, bytes, { ...putOptions, buffers })
     },
 
     async get(key, { range, signal }) {
