@@ -1,6 +1,6 @@
 import { type Digest, isTree, KIND_LEGACY, KIND_TREE, makeDigest, md5Of, readHex, writeHex } from '@cairn/protocol/digest'
 import { isCode } from '@cairn/protocol/error'
-import { mkdirSync, readFileSync, rmSync } from 'node:fs'
+import { closeSync, mkdirSync, openSync, readdirSync, readFileSync, readSync, rmSync } from 'node:fs'
 import path from 'node:path'
 import { crc32 } from 'node:zlib'
 import { writeFileAtomic } from '../io/atomic-write.ts'
@@ -34,24 +34,22 @@ export interface StatKey {
   /** Root-relative or absolute path of the folder; '' for the table of single files. */
   path: string
   legacy: boolean
+  /** The folder's inode, by which it is known again under another path. */
+  folder?: number
 }
 
-const MAGIC = 0x43535431
-/** magic, crc32 of the rest, count, kind, bytes (double), md5 of the tree, length of key and paths. */
-const HEADER_BYTES = 4 + 4 + 4 + 4 + 8 + 16 + 4 + 4
+const MAGIC = 0x43535432
+/** magic, crc32 of the rest, count, kind, bytes (double), md5 of the tree, length of key and paths, the folder's inode (double). */
+const HEADER_BYTES = 4 + 4 + 4 + 4 + 8 + 16 + 4 + 4 + 8
+const FOLDER_OFFSET = HEADER_BYTES - 8
+/** So many tables are looked through for a folder that was renamed. */
+const MOST_LOOKED_AT = 1_000
 const STAT_FIELDS = 4
 
 export function openStatCache(dir: string): StatCache {
   const fileOf = ({ path: folder, legacy }: StatKey) => path.join(dir, nameOf(`${legacy ? 'legacy' : 'md5'}\0${folder}`))
   return {
-    load(key) {
-      try {
-        return decodeTable(readFileSync(fileOf(key)), key)
-      } catch (error) {
-        if (isCode(error, 'ENOENT', 'ENOTDIR', 'EISDIR', 'EACCES')) return undefined
-        throw error
-      }
-    },
+    load: (key) => readTable(fileOf(key), key) ?? findRenamed(dir, key),
     save(key, table) {
       try {
         mkdirSync(dir, { recursive: true })
@@ -62,6 +60,52 @@ export function openStatCache(dir: string): StatCache {
       }
     },
     forget: (key) => rmSync(fileOf(key), { force: true }),
+  }
+}
+
+function readTable(file: string, key: StatKey): StatTable | undefined {
+  try {
+    return decodeTable(readFileSync(file), key)
+  } catch (error) {
+    if (isCode(error, 'ENOENT', 'ENOTDIR', 'EISDIR', 'EACCES')) return undefined
+    throw error
+  }
+}
+
+/** The table that was made of the same folder under another name: its rows vouch for nothing but files of the same stat. */
+function findRenamed(dir: string, { folder, legacy }: StatKey): StatTable | undefined {
+  if (folder === undefined) return undefined
+  const head = Buffer.alloc(HEADER_BYTES)
+  for (const name of listNames(dir).slice(0, MOST_LOOKED_AT)) {
+    const file = path.join(dir, name)
+    if (!readHead(file, head) || head.readUInt32LE(0) !== MAGIC || head.readDoubleLE(FOLDER_OFFSET) !== folder) continue
+    const table = readTable(file, { path: ANY_PATH, legacy })
+    if (table) return table
+  }
+  return undefined
+}
+
+function listNames(dir: string): string[] {
+  try {
+    return readdirSync(dir)
+  } catch (error) {
+    if (isCode(error, 'ENOENT', 'ENOTDIR', 'EACCES')) return []
+    throw error
+  }
+}
+
+/** False when there is less. */
+function readHead(file: string, head: Buffer): boolean {
+  try {
+    const fd = openSync(file, 'r')
+    try {
+      return readSync(fd, head) === head.length
+    } finally {
+      closeSync(fd)
+    }
+  } catch (error) {
+    if (isCode(error, 'ENOENT', 'EISDIR', 'EACCES')) return false
+    throw error
   }
 }
 
@@ -90,11 +134,15 @@ export function encodeTable(key: StatKey, table: StatTable): Buffer {
   file.writeUInt32LE((key.legacy ? KIND_LEGACY : 0) | (table.tree ? KIND_TREE : 0), 12)
   file.writeDoubleLE(table.bytes, 16)
   if (table.tree) writeHex(file, 24, md5Of(table.tree))
+  file.writeDoubleLE(key.folder ?? Number.NaN, FOLDER_OFFSET)
   file.writeUInt32LE(keyBytes.length, 40)
   file.writeUInt32LE(pathBytes.length, 44)
   file.writeUInt32LE(crc32(file.subarray(8)), 4)
   return file
 }
+
+/** No path holds a NUL. */
+const ANY_PATH = '\0'
 
 /** undefined for anything but a whole table of this key. */
 export function decodeTable(file: Buffer, key: StatKey): StatTable | undefined {
@@ -108,7 +156,8 @@ export function decodeTable(file: Buffer, key: StatKey): StatTable | undefined {
   const keyStart = md5Start + count * 16
   if (file.length !== keyStart + keyLength + pathLength) return undefined
   const legacy = (kind & KIND_LEGACY) !== 0
-  if (legacy !== key.legacy || file.toString('utf8', keyStart, keyStart + keyLength) !== key.path) return undefined
+  const isOther = key.path !== ANY_PATH && file.toString('utf8', keyStart, keyStart + keyLength) !== key.path
+  if (legacy !== key.legacy || isOther) return undefined
   const paths = count === 0 ? [] : file.toString('utf8', keyStart + keyLength).split('\0')
   if (paths.length !== count) return undefined
   // Copied: a view needs an alignment that a Buffer does not promise.

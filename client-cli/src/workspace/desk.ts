@@ -1,7 +1,7 @@
 import path from 'node:path'
 import type { Timestamps } from '../cache/file-stat.ts'
 import type { ObjectCache } from '../cache/object-cache.ts'
-import type { StatCache, StatKey, StatTable } from '../cache/stat-cache.ts'
+import type { StatCache, StatKey } from '../cache/stat-cache.ts'
 import type { Report } from '../report/event.ts'
 import type { Ignore } from '../repo/ignore.ts'
 import type { Repo } from '../repo/repo.ts'
@@ -29,11 +29,8 @@ export function ignoreFor(desk: Desk, folder: string): Ignore | undefined {
   return outside || (folder !== '' && desk.repo.ignore.ignores(folder, true)) ? undefined : desk.repo.ignore
 }
 
-export function loadTable(desk: Desk, folder: string, legacy: boolean): StatTable | undefined {
-  return desk.tables.load(keyOf(folder, legacy))
-}
-
-export const keyOf = (folder: string, legacy: boolean): StatKey => ({ path: folder, legacy })
+/** The folder at `path` has the inode `ino`. */
+export const keyOf = (path: string, legacy: boolean, ino: number): StatKey => ({ path, legacy, folder: ino })
 
 /** Root-relative with `/`, '' for the root; absolute for what lies outside. */
 export function workspacePath(desk: Desk, file: string): string {

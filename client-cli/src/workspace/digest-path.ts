@@ -3,11 +3,11 @@ import { CairnError, isCode } from '@cairn/protocol/error'
 import { hash } from 'node:crypto'
 import { statSync, type Stats } from 'node:fs'
 import { readSmall } from '../cache/copy-file.ts'
-import { lstatOrNone } from '../cache/file-stat.ts'
+import { lstatOrNone, statOrNone } from '../cache/file-stat.ts'
 import { createMd5, md5OfBytes } from '../cache/md5.ts'
 import { treePieces } from '../cache/tree-pieces.ts'
 import type { Report } from '../report/event.ts'
-import { absolutePath, type Desk, ignoreFor, keyOf, loadTable, workspacePath } from './desk.ts'
+import { absolutePath, type Desk, ignoreFor, keyOf, workspacePath } from './desk.ts'
 import { hashAll } from './hash-pool.ts'
 import { createPace } from './pace.ts'
 import {
@@ -35,7 +35,7 @@ export async function scanPath(
   const stat = lstatOrNone(absolute)
   if (!stat) return undefined
   const target = stat.isSymbolicLink() ? statOrThrow(absolute) : stat
-  if (target.isDirectory()) return scanTree(desk, relative, absolute, options)
+  if (target.isDirectory()) return scanTree(desk, relative, absolute, { ...options, ino: target.ino })
   if (!target.isFile()) throw cannotTrack(absolute, kindOf(target))
   return scanSingle(desk, relative, absolute, target, stat.isSymbolicLink(), options)
 }
@@ -55,7 +55,7 @@ async function scanTree(
   desk: Desk,
   relative: string,
   absolute: string,
-  options: ContentOptions & { tolerant?: boolean },
+  options: ContentOptions & { tolerant?: boolean; ino: number },
 ): Promise<Scan> {
   const legacy = options.legacy ?? false
   return scanFolder(absolute, {
@@ -63,7 +63,7 @@ async function scanTree(
     ignore: ignoreFor(desk, relative),
     prefix: relative,
     legacy,
-    known: loadTable(desk, relative, legacy),
+    known: desk.tables.load(keyOf(relative, legacy, options.ino)),
     cache: desk.cache,
     tolerant: options.tolerant ?? false,
   })
@@ -201,7 +201,10 @@ export function recordScan(desk: Desk, file: string, scan: Scan, digest: Digest)
   if (isSingle(scan)) {
     const stat = scan.rows.stat(0)
     if (!Number.isNaN(stat.mtimeMs)) desk.singles.set(relative, digest, scan.legacy, stat)
-  } else if (!scan.unchanged) desk.tables.save(keyOf(relative, scan.legacy), scan.rows.table(digest, scan.bytes))
+    return
+  }
+  const folder = scan.unchanged ? undefined : statOrNone(scan.root)
+  if (folder) desk.tables.save(keyOf(relative, scan.legacy, folder.ino), scan.rows.table(digest, scan.bytes))
 }
 
 export interface Progress {

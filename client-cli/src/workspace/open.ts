@@ -14,10 +14,13 @@ import { openSingleFiles } from './single-files.ts'
 import { unprotect } from './unprotect.ts'
 import type { Workspace } from './workspace.ts'
 
-/** Opens nothing before it is needed. Close it, also after a failure: what was learnt so far is kept. */
-export function openWorkspace(repo: Repo, options: { signal: AbortSignal; report: Report }): Workspace {
+/** `timestamps`: what is known of the file system's clock; by default it is tried. Opens nothing before it is needed. Close it, also after a failure: what was learnt so far is kept. */
+export function openWorkspace(
+  repo: Repo,
+  options: { signal: AbortSignal; report: Report; timestamps?: Timestamps | undefined },
+): Workspace {
   const own = path.join(repo.tmpDir, 'cairn')
-  let probed: Timestamps | undefined
+  let probed = options.timestamps
   const timestamps = () => (probed ??= probeTimestamps(own))
   const shared = repo.config.get('cache', 'shared') === 'group'
   const cache = openObjectCache(repo.cacheDir, { tmpDir: repo.tmpDir, shared, timestamps })

@@ -1,6 +1,7 @@
 import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync, utimesSync, writeFileSync } from 'node:fs'
 import os from 'node:os'
 import path from 'node:path'
+import type { Timestamps } from '../cache/file-stat.ts'
 import type { Event } from '../report/event.ts'
 import { openRepo } from '../repo/open.ts'
 import { openWorkspace } from './open.ts'
@@ -20,7 +21,7 @@ export interface Bench {
   remove(): void
 }
 
-export function createBench(options: { linkTypes?: string; dvcignore?: string } = {}): Bench {
+export function createBench(options: { linkTypes?: string; dvcignore?: string; timestamps?: Timestamps } = {}): Bench {
   const root = mkdtempSync(path.join(os.tmpdir(), 'cairn-bench-'))
   mkdirSync(path.join(root, '.dvc'))
   writeFileSync(path.join(root, '.dvc/config'), options.linkTypes ? `[cache]\n    type = "${options.linkTypes}"\n` : '')
@@ -28,7 +29,11 @@ export function createBench(options: { linkTypes?: string; dvcignore?: string } 
   const events: Event[] = []
   const env = { HOME: root, XDG_CONFIG_HOME: path.join(root, '.config'), XDG_CONFIG_DIRS: path.join(root, '.none') }
   const open = () =>
-    openWorkspace(openRepo(root, env), { signal: new AbortController().signal, report: (event) => void events.push(event) })
+    openWorkspace(openRepo(root, env), {
+      signal: new AbortController().signal,
+      report: (event) => void events.push(event),
+      timestamps: options.timestamps,
+    })
   const bench: Bench = {
     root,
     workspace: open(),
