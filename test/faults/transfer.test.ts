@@ -278,6 +278,97 @@ describe('a line that is bad', () => {
   })
 })
 
+describe('a server that is gone for some seconds', () => {
+  let server: TestServer
+  let proxy: FaultProxy
+  let mine: StockedCache
+  let theirs: StockedCache
+  let remote: Remote
+  let files: Digest[]
+  let seed = 900
+  let waits: string[]
+
+  beforeAll(async () => {
+    server = await startTestServer()
+  })
+  afterAll(() => server?.stop())
+  beforeEach(async () => {
+    proxy = await startFaultProxy(server.url)
+    mine = createStockedCache()
+    theirs = createStockedCache()
+    remote = await openCairn(`${proxy.url}/dvc/demo`, server.adminToken, mine)
+    files = Array.from({ length: 60 }, () => mine.file(randomBlock(seeded(seed++), 50_000)))
+    waits = []
+  })
+  afterEach(async () => {
+    await remote.close()
+    await proxy.stop()
+    mine.remove()
+    theirs.remove()
+  })
+
+  const listening = (signal?: AbortSignal) =>
+    quietly({
+      report: (event) => event.type === 'progress' && event.waiting !== undefined && waits.push(event.waiting),
+      ...(signal && { signal }),
+    })
+  /** From the first cut on nothing gets through for a while; `for ever` with Infinity. */
+  const goAway = (milliseconds: number) => {
+    let until: number | undefined
+    proxy.faults.onRequest = () => (until !== undefined && performance.now() < until ? 'cut' : 'pass')
+    return () => {
+      if (until !== undefined) return undefined
+      until = performance.now() + milliseconds
+      return 'cut' as const
+    }
+  }
+
+  test('gets the push when it is back, and a person is told meanwhile', async () => {
+    const cut = goAway(2500)
+    proxy.faults.onUp = (total) => (total > 1_000_000 ? cut() : undefined)
+    expect(await remote.push([], files, listening())).toMatchObject({ pushed: 60, failed: [] })
+    expect(waits.length).toBeGreaterThan(2)
+    expect(waits[0]).toMatch(/^waiting for the server \(retry in [\d.]+ s\)$/)
+    expect((await remote.findMissing(files, quietly())).size).toBe(0)
+  })
+
+  test('gives what is still missing of a pull when it is back', async () => {
+    await remote.push([], files, quietly())
+    const cut = goAway(2500)
+    proxy.faults.onDown = (_, chunk, total) => (total > 1_000_000 ? (cut() ?? chunk) : chunk)
+    expect(await remote.fetch(files, theirs.cache, listening())).toMatchObject({ failed: [] })
+    expect(waits.length).toBeGreaterThan(2)
+    expect(theirs.cache.missing(files)).toEqual([])
+    // All of it twice would be 6 MB.
+    expect(proxy.down).toBeLessThan(4_500_000)
+  })
+
+  test('is not waited for after Ctrl-C', async () => {
+    const stop = new AbortController()
+    const cut = goAway(Number.POSITIVE_INFINITY)
+    proxy.faults.onUp = (total) => {
+      if (total < 1_000_000) return undefined
+      setTimeout(() => stop.abort(), 1000)
+      return cut()
+    }
+    const start = performance.now()
+    await expect(remote.push([], files, listening(stop.signal))).rejects.toMatchObject({ code: 'CANCELLED' })
+    expect(performance.now() - start).toBeLessThan(3000)
+  })
+
+  test('a token that is refused in mid push ends it at once', async () => {
+    const refusals = { count: 0 }
+    proxy.faults.onRequest = (line) => {
+      if (!line.includes('/packs')) return 'pass'
+      refusals.count++
+      return 403
+    }
+    await expect(remote.push([], files, listening())).rejects.toMatchObject({ code: 'FORBIDDEN', exit: 1 })
+    expect(refusals.count).toBe(1)
+    expect(waits).toEqual([])
+  })
+})
+
 describe('what is wrong is said in one line', () => {
   let server: TestServer
   let station: Workstation
