@@ -1,7 +1,7 @@
 import { createHash, randomBytes, randomUUID } from 'node:crypto'
 import { isCode } from '@cairn/protocol/error'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import type { BlobStat, BlobStore, Bytes } from '../../server/src/domain/ports.ts'
+import type { BlobDraft, BlobStat, BlobStore, Bytes } from '../../server/src/domain/ports.ts'
 
 const MIB = 1 << 20
 
@@ -240,6 +240,80 @@ export function blobStoreConformance(
         expect(await store.stat(finished)).toBeDefined()
       },
     )
+
+    describe('a blob that grows in parts', () => {
+      const plan = { size: 12 * MIB + 17, partBytes: 5 * MIB }
+      const blob = randomBytes(plan.size)
+      const partOf = (number: number): Buffer => blob.subarray(number * plan.partBytes, (number + 1) * plan.partBytes)
+      const begin = async (): Promise<BlobDraft> => {
+        const key = freshKey()
+        return { key, ...plan, id: await store.beginDraft(key, plan, signal) }
+      }
+      const send = (draft: BlobDraft, number: number): Promise<string> =>
+        store.putPart(draft, number, inChunks(partOf(number)), { signal })
+
+      test('is what its parts are, in whichever order they came, and nothing before it is completed', async () => {
+        const draft = await begin()
+        const receipts: string[] = []
+        for (const number of [2, 0, 1]) receipts[number] = await send(draft, number)
+        await expectNothingUnder(draft.key)
+        await store.completeDraft(draft, receipts, { signal })
+        expect(await store.stat(draft.key)).toMatchObject({ size: plan.size })
+        expect(md5(await read(store, draft.key))).toBe(md5(blob))
+      })
+
+      test('takes parts at once, and its completion twice', async () => {
+        const draft = await begin()
+        const receipts = await Promise.all([0, 1, 2].map((number) => send(draft, number)))
+        await store.completeDraft(draft, receipts, { signal })
+        await store.completeDraft(draft, receipts, { signal })
+        expect(md5(await read(store, draft.key))).toBe(md5(blob))
+      })
+
+      test('takes a part again that broke off', async () => {
+        const draft = await begin()
+        const failure = new Error('the client hung up')
+        const broken = (async function* () {
+          yield Buffer.alloc(2 * MIB, 1)
+          throw failure
+        })()
+        const receipts = [await send(draft, 0)]
+        await expect(store.putPart(draft, 1, broken, { signal })).rejects.toBe(failure)
+        const controller = new AbortController()
+        const reason = new Error('enough')
+        const silent = (async function* () {
+          yield Buffer.alloc(1 * MIB, 2)
+          setImmediate(() => controller.abort(reason))
+          await new Promise(() => undefined)
+        })()
+        await expect(store.putPart(draft, 1, silent, { signal: controller.signal })).rejects.toBe(reason)
+        receipts.push(await send(draft, 1), await send(draft, 2))
+        await store.completeDraft(draft, receipts, { signal })
+        expect(md5(await read(store, draft.key))).toBe(md5(blob))
+      })
+
+      test('is gone when it is dropped, also twice', async () => {
+        const draft = await begin()
+        const receipts = [await send(draft, 0)]
+        await store.dropDraft(draft)
+        await store.dropDraft(draft)
+        await expect(send(draft, 1)).rejects.toMatchObject({ code: 'NOT_FOUND' })
+        await expect(store.completeDraft(draft, receipts, { signal })).rejects.toMatchObject({ code: 'NOT_FOUND' })
+        await expectNothingUnder(draft.key)
+      })
+
+      test.runIf(options.keepsUnfinished)('stands as long as it is said to, and is removed as unfinished otherwise', async () => {
+        const [standing, abandoned] = [await begin(), await begin()]
+        const receipts = [await send(standing, 0)]
+        await send(abandoned, 0)
+        const later = new Date(Date.now() + 3_600_000)
+        expect(await store.removeUnfinished(later, signal, new Set([standing.id]))).toBeGreaterThan(0)
+        await expect(send(abandoned, 1)).rejects.toMatchObject({ code: 'NOT_FOUND' })
+        receipts.push(await send(standing, 1), await send(standing, 2))
+        await store.completeDraft(standing, receipts, { signal })
+        expect(md5(await read(store, standing.key))).toBe(md5(blob))
+      })
+    })
 
     test.each(['', '/a', 'a/', 'a//b', '../a', 'a/../b', 'A', 'a b', 'a\0', 'é', `${'a/'.repeat(100)}a`])(
       'refuses the key %j',
