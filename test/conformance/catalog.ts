@@ -330,6 +330,62 @@ export function testCatalog(name: string, open: () => Promise<OpenCatalog>): voi
         }
       })
 
+      test('a base stays without an object of its own, and is trashed with the last delta that is made of it', async () => {
+        const [base, first, second] = [objectOf('base'), objectOf('first delta'), objectOf('second delta')]
+        await store([base])
+        const baseKey = (await find(base.digest))?.key ?? ''
+        const [firstKey, secondKey] = [freshKey(), freshKey()]
+        const link = (key: string, bases: string[], object: NewObject) =>
+          catalog.linkBlob(project, { key, size: 1, kind: 'delta', bases }, [object])
+        expect(await link(firstKey, [baseKey, baseKey], first)).toEqual(['stored'])
+        expect(await link(secondKey, [firstKey, baseKey], second)).toEqual(['stored'])
+        for (const object of [base, first]) {
+          await catalog.markDamaged(project, [await idOf(object)])
+          await store([object])
+          expect(await trash()).not.toContain(baseKey)
+          expect(await trash()).not.toContain(firstKey)
+        }
+        await catalog.markDamaged(project, [await idOf(second)])
+        await store([second])
+        expect(await trash()).toEqual(expect.arrayContaining([baseKey, firstKey, secondKey]))
+      })
+
+      test('a delta of a base that is gone is refused, and leaves nothing', async () => {
+        const [base, delta] = [objectOf('lost base'), objectOf('of a lost base')]
+        await store([base])
+        const gone = (await find(base.digest))?.key ?? ''
+        await catalog.markDamaged(project, [await idOf(base)])
+        await store([base])
+        const blob = { key: freshKey(), size: 1, kind: 'delta' as const, bases: [gone] }
+        await expect(catalog.linkBlob(project, blob, [delta])).rejects.toMatchObject({ code: 'BASE_UNKNOWN' })
+        expect(await missing(delta.digest)).toEqual([delta.digest])
+      })
+
+      test('of a base that goes while a delta is linked, either the delta is refused or the base stays', async () => {
+        for (let round = 0; round < 10; round++) {
+          const [base, delta] = [objectOf(`moving ${round}`), objectOf(`made ${round}`)]
+          await store([base])
+          const key = (await find(base.digest))?.key ?? ''
+          await catalog.markDamaged(project, [await idOf(base)])
+          const blob = { key: freshKey(), size: 1, kind: 'delta' as const, bases: [key] }
+          const [linked] = await Promise.allSettled([opened.replica.linkBlob(project, blob, [delta]), store([base])])
+          if (linked.status === 'fulfilled') expect(await trash()).not.toContain(key)
+          else expect(linked.reason).toMatchObject({ code: 'BASE_UNKNOWN' })
+        }
+      })
+
+      test('a list of chunks is kept once and for its object', async () => {
+        const object = objectOf('cut')
+        await store([object])
+        const id = await idOf(object)
+        expect(await catalog.findChunkList(id)).toBeUndefined()
+        await catalog.keepChunkList(id, Buffer.from('list'))
+        await catalog.keepChunkList(id, Buffer.from('again'))
+        expect(Buffer.from((await catalog.findChunkList(id)) ?? []).toString()).toBe('list')
+        await catalog.keepChunkList(id + 1_000_000, Buffer.from('of nothing'))
+        expect(await catalog.findChunkList(id + 1_000_000)).toBeUndefined()
+      })
+
       test('trash waits for its time and goes when it is removed', async () => {
         const object = objectOf('trash')
         await store([object])
