@@ -16,8 +16,6 @@ import { randomBlock, seeded, writeSmallFiles } from '../test/rig/images.ts'
 export interface DataSet {
   /** For people. */
   title: string
-  files: number
-  bytes: number
   /** Writes it as `<dir>/data`. The same at each call. */
   write(dir: string): void
   /** Changes a small part of it; another one in each round. */
@@ -30,8 +28,6 @@ const CHANGED_FILES = 100
 export function smallFiles(count: number): DataSet {
   return {
     title: `${count.toLocaleString('en')} files of 1–4 KB`,
-    files: count,
-    bytes: count * 2440,
     write: (dir) => writeSmallFiles(path.join(dir, 'data'), { count, seed: 7 }),
     change(dir, round) {
       const random = seeded(1000 + round)
@@ -52,8 +48,6 @@ const CHANGED_BYTES = 65_536
 export function bigFile(mib: number): DataSet {
   return {
     title: `one file of ${mib} MiB`,
-    files: 1,
-    bytes: mib * MIB,
     write(dir) {
       mkdirSync(path.join(dir, 'data'), { recursive: true })
       writeRandom(path.join(dir, 'data', 'big.bin'), mib)

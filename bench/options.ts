@@ -26,7 +26,7 @@ npm run bench -- --from samples.jsonl                         prints the report 
   --rows N             10000000: objects in the database
   --entries N          1000000: digests asked for, entries of the tree, real files
   --uploads N          64 at once
-  --upload-stop N      each upload declares --mib and is cut after so many MiB: needs less disk (64 GiB for all of them)
+  --upload-stop N      256: an upload declares --mib and is cut after so many MiB, which needs less disk; at --mib or more it is whole
   --subjects REGEX     only the subjects whose names match, e.g. 'cairn|dvc → S3'
   --dvc PATH           stock dvc; --restic PATH: restic; left out where they are not installed
   --json FILE          appends every raw sample as a line of JSON
@@ -46,7 +46,7 @@ export interface BenchOptions {
   rows: number
   entries: number
   uploads: number
-  uploadStop: number | undefined
+  uploadStop: number
   subjects: RegExp
   dvc: string
   restic: string | undefined
@@ -72,7 +72,7 @@ const OPTIONS = {
   rows: { type: 'string', default: '10000000' },
   entries: { type: 'string', default: '1000000' },
   uploads: { type: 'string', default: '64' },
-  'upload-stop': { type: 'string' },
+  'upload-stop': { type: 'string', default: '256' },
   subjects: { type: 'string', default: '' },
   dvc: { type: 'string' },
   restic: { type: 'string' },
@@ -99,7 +99,7 @@ export function readOptions(
     rows: count('rows', values.rows),
     entries: count('entries', values.entries),
     uploads: count('uploads', values.uploads),
-    uploadStop: values['upload-stop'] === undefined ? undefined : count('upload-stop', values['upload-stop']),
+    uploadStop: count('upload-stop', values['upload-stop']),
     subjects: new RegExp(values.subjects, 'u'),
     dvc: values.dvc ?? env['CAIRN_TEST_DVC'] ?? path.join(ROOT, '.cache/dvc-venv/bin/dvc'),
     restic: values.restic ?? findOnPath('restic', env['PATH'] ?? ''),

@@ -18,8 +18,6 @@ export async function addManyFiles(world: World): Promise<void> {
   const bench = await openBench(machine, cairn, world.base, 'files')
   const dataSet = {
     title: `${options.entries} files`,
-    files: options.entries,
-    bytes: options.entries * 16,
     write: (dir: string) => writeFiles(path.join(dir, 'data'), options.entries),
     change: () => undefined,
   }

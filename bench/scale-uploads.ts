@@ -62,8 +62,8 @@ function digestsOfUploads(count: number, mib: number): string[] {
 interface Upload {
   nth: number
   mib: number
-  /** Cut after so many MiB. */
-  stop: number | undefined
+  /** Cut after so many MiB; whole when that is all of it. */
+  stop: number
 }
 
 const RETRY_MILLISECONDS = 500
@@ -90,7 +90,7 @@ function put(url: string, token: string, { nth, mib, stop }: Upload): Promise<nu
     const feed = (): void => {
       for (;;) {
         if (answered) return
-        if (stop !== undefined && sent >= stop * MIB) return void (request.destroy(), resolve('cut'))
+        if (stop < mib && sent >= stop * MIB) return void (request.destroy(), resolve('cut'))
         const next = parts.next()
         if (next.done) return void request.end()
         sent += next.value.length

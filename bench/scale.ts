@@ -8,9 +8,10 @@ import type { World } from './world.ts'
 /** What grows with the size of a team: objects in the database, entries of a tree, uploads at once. */
 export async function benchScale(world: World): Promise<void> {
   const { options, record } = world
-  const { parts, entries, rows, uploads, mib } = options
+  const { parts, entries, rows, uploads, mib, uploadStop } = options
   const numbers = [entries, rows].map((count) => count.toLocaleString('en'))
-  record.title('scale', `${numbers[0]} digests and entries, ${numbers[1]} objects, ${uploads} uploads of ${mib} MiB`)
+  const cut = uploadStop < mib ? `, cut after ${uploadStop}` : ''
+  record.title('scale', `${numbers[0]} digests and entries, ${numbers[1]} objects, ${uploads} uploads of ${mib} MiB${cut}`)
   if (parts.has('uploads')) await uploadAtOnce(world)
   if (parts.has('asking') || parts.has('tree')) {
     const catalog = await openCatalog(world)
