@@ -7,7 +7,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } fr
 import { s3BlobStore } from '../../server/src/adapters/blob-store/s3.ts'
 import { freshBackends } from '../rig/backends.ts'
 import { type CountingProxy, startCountingProxy } from '../rig/counting-proxy.ts'
-import { createWorkstation, folderDigest, type Workstation } from '../rig/project.ts'
+import { CAIRN, createWorkstation, folderDigest, run, type Workstation } from '../rig/project.ts'
 import { realParts } from '../rig/real-parts.ts'
 import { digestOf, type ServerProcess, startServerProcess } from '../rig/server.ts'
 
@@ -166,6 +166,24 @@ describe('a client that cannot go straight to the bucket', () => {
     expect(await isOnServer(ada)).toBe(true)
     broken.close()
   })
+})
+
+test('an upload that was killed is not begun anew in one piece: it goes on in parts', async () => {
+  writeLarge(ada.dir, 'large.bin', 200 * MIB)
+  const before = folderDigest(path.join(ada.dir, 'large.bin'))
+  await ada.cairn('add', 'large.bin')
+  const killed = new AbortController()
+  const watch = setInterval(() => straight.sent > 20 * MIB && killed.abort(), 5)
+  await run(CAIRN, ['push'], { cwd: ada.dir, env: ada.env, signal: killed.signal }).catch(() => undefined)
+  clearInterval(watch)
+  expect(await isOnServer(ada)).toBe(false)
+  through.reset()
+  await ada.cairn('push')
+  expect(through.requests.some((request) => request.includes('/uploads'))).toBe(true)
+  expect(through.requests.filter((request) => request.includes('/direct/'))).toEqual([])
+  forget(ada, 'large.bin')
+  await ada.cairn('pull')
+  expect(folderDigest(path.join(ada.dir, 'large.bin'))).toBe(before)
 })
 
 test('bytes that were damaged in the bucket are noticed, and the server learns of it', async () => {

@@ -12,8 +12,8 @@ export interface BucketOptions {
   server: URL
   /** A client for another origin, which is shown no credentials. */
   open(origin: string): HttpClient
-  /** Remembers for a while, over runs, that the bucket is out of reach. */
-  file: string
+  /** A folder for what is remembered over runs: that the bucket is out of reach, and what was on its way there. */
+  dir: string
   /** Told, once, why nothing goes there. */
   say(text: string): void
 }
@@ -109,15 +109,18 @@ function reachOf(hostname: string): number {
   return 2
 }
 
-function isRemembered({ file, server }: BucketOptions): boolean {
-  const at = readMemory(file)[server.href]
+const memoryOf = ({ dir }: BucketOptions): string => path.join(dir, 'out-of-reach.json')
+
+function isRemembered(options: BucketOptions): boolean {
+  const at = readMemory(memoryOf(options))[options.server.href]
   return typeof at === 'number' && Math.abs(Date.now() - at) < REMEMBERED_MS
 }
 
-function remember({ file, server }: BucketOptions): void {
+function remember(options: BucketOptions): void {
+  const file = memoryOf(options)
   try {
-    mkdirSync(path.dirname(file), { recursive: true })
-    writeFileAtomic(file, JSON.stringify({ ...readMemory(file), [server.href]: Date.now() }))
+    mkdirSync(options.dir, { recursive: true })
+    writeFileAtomic(file, JSON.stringify({ ...readMemory(file), [options.server.href]: Date.now() }))
   } catch (error) {
     // It saves a look next time, and no more.
     if (!isCode(error, 'EACCES', 'EROFS', 'ENOSPC', 'EDQUOT', 'EPERM', 'STORAGE_FULL')) throw error

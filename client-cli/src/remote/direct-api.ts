@@ -1,7 +1,9 @@
+import path from 'node:path'
 import type { DirectCommitAnswer, DirectGetAnswer, DirectPutAnswer, RemoteInfo } from '@cairn/protocol/api'
 import type { Digest } from '@cairn/protocol/digest'
 import { isCode } from '@cairn/protocol/error'
 import { type Bucket, type BucketOptions, openBucket } from './bucket.ts'
+import { type DirectJournal, openDirectJournal } from './direct-journal.ts'
 import type { HttpClient } from './http-client.ts'
 
 export interface DirectPut {
@@ -28,6 +30,7 @@ export interface DirectApi {
   commit(digest: Digest, upload: string, options: { session: string; signal: AbortSignal }): Promise<void>
   /** undefined: it has to come another way. @throws CairnError OBJECT_UNKNOWN */
   source(digest: Digest, signal: AbortSignal): Promise<{ size: number; url: string; bucket: HttpClient } | undefined>
+  readonly journal: DirectJournal
   close(): void
 }
 
@@ -49,6 +52,7 @@ export function createDirectApi(http: HttpClient, info: RemoteInfo, options: Buc
   }
 
   return {
+    journal: openDirectJournal(path.join(options.dir, 'under-way')),
     offers: (way) => !withdrawn && info.capabilities.includes(`direct-${way}`) && bucket.mayTry(),
 
     async place(object, { session, signal }) {

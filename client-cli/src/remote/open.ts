@@ -72,7 +72,7 @@ function bucketOptions(repo: Repo, config: RemoteConfig, server: string, { env, 
   const connection = { ...connectionOptions(repo, config), ...BUCKET_SECONDS }
   return {
     server: new URL(server),
-    file: path.join(repo.tmpDir, 'cairn', 'buckets.json'),
+    dir: path.join(repo.tmpDir, 'cairn', 'direct'),
     say: (text) => report({ type: 'debug', text }),
     open: (base) => createHttpClient({ base, credentials: NO_CREDENTIALS, sockets: 32, env, ...connection }),
   }

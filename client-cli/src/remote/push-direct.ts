@@ -4,14 +4,14 @@ import { isLegacy } from '@cairn/protocol/digest'
 import { CairnError, isCode } from '@cairn/protocol/error'
 import { fileBody } from './bodies.ts'
 import { pathOf } from './bucket.ts'
-import type { DirectPlace } from './direct-api.ts'
+import type { DirectApi, DirectPlace } from './direct-api.ts'
 import { noteUnsound, type Outgoing } from './outgoing.ts'
 import { changedObject, noteRefusal, type PushRun } from './push-run.ts'
 import type { PushWay } from './push-single.ts'
 
 /** Below this the two questions cost more than the server's share of the work. */
 const SMALLEST = 16 * 1024 * 1024
-/** One that breaks off starts over, so what is larger goes in parts, which do not. */
+/** One that breaks off was sent for nothing, so what is larger goes in parts, of which only one is. */
 const LARGEST = 1024 * 1024 * 1024
 
 /**
@@ -19,25 +19,34 @@ const LARGEST = 1024 * 1024 * 1024
  * for. Whatever fails there is sent through the server.
  */
 export const pushDirect: PushWay = async (run, object) => {
-  const { direct, session, options } = run
-  const { signal } = options
+  const { direct, options } = run
   if (!direct?.offers('put') || object.size < SMALLEST || object.size > LARGEST || isLegacy(object.digest)) return false
-  const about = { session, signal }
-  const sha256 = await sha256OfFile(object, signal)
-  const place = sha256 && (await direct.place({ digest: object.digest, size: object.size, sha256 }, about))
-  if (!place) return false
-  if (place === 'present') return true
+  if (direct.journal.isBegun(object.digest)) return false
   try {
-    if (!(await sendTo(place, run, object))) return true
-    await direct.commit(object.digest, place.upload, about)
+    return await pushTo(direct, run, object)
   } catch (error) {
     if (!(error instanceof CairnError) || isCode(error, 'CANCELLED', 'SESSION_UNKNOWN')) throw error
     if (isCode(error, 'DIGEST_CONFLICT')) noteRefusal(run, object.digest, error)
     else options.report({ type: 'debug', text: `${object.digest}: not straight to the bucket: ${error.message}` })
     return isCode(error, 'DIGEST_CONFLICT')
   }
-  run.pushed++
-  run.bytes += object.size
+}
+
+async function pushTo(direct: DirectApi, run: PushRun, object: Outgoing): Promise<boolean> {
+  const { digest, size } = object
+  const about = { session: run.session, signal: run.options.signal }
+  const sha256 = await sha256OfFile(object, about.signal)
+  const place = sha256 && (await direct.place({ digest, size, sha256 }, about))
+  if (!place) return false
+  if (place === 'present') return true
+  direct.journal.begin(digest)
+  const sent = await sendTo(place, run, object)
+  if (sent) {
+    await direct.commit(digest, place.upload, about)
+    run.pushed++
+    run.bytes += size
+  }
+  direct.journal.end(digest)
   return true
 }
 

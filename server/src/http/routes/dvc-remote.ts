@@ -12,6 +12,7 @@ import { storeTree } from '../../domain/trees.ts'
 import { answerBytes, answerJson } from '../answer.ts'
 import type { HttpContext } from '../context.ts'
 import { goneSignal, identify, type Route, route } from '../handler.ts'
+import { redirect, redirectOf } from '../redirect.ts'
 import { sendObject } from '../send-object.ts'
 import { STREAM_BYTES, takeBody } from '../take-body.ts'
 import { readTreeBytes } from '../tree-body.ts'
@@ -103,6 +104,8 @@ async function serveObject(
     const row = await findObject(context.stores, project, digest)
     // Its next push then sends the lost entry and the tree again; who only reads gets what is left.
     if (row.broken && allows(principal.token.scopes, 'write')) throw unknownObject(digest)
+    const elsewhere = redirectOf(context, req, row)
+    if (elsewhere !== undefined) return redirect(res, elsewhere)
     await sendObject(context, req, res, { project, row, stock: true, signal: goneSignal(res) })
   } catch (error) {
     // Whatever cannot be had is missing: the next push brings it again.

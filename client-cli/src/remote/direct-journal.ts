@@ -1,0 +1,40 @@
+import { lstatSync, mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
+import path from 'node:path'
+import type { Digest } from '@cairn/protocol/digest'
+import { isCode } from '@cairn/protocol/error'
+
+/** Which objects are on their way in one piece: what a killed run has left here goes in parts the next time. */
+export interface DirectJournal {
+  /** Noted by a run that did not come to its end, or by one that is under way. */
+  isBegun(digest: Digest): boolean
+  begin(digest: Digest): void
+  end(digest: Digest): void
+}
+
+const KEPT_MS = 7 * 24 * 3600 * 1000
+
+/** One empty file an object in `dir`, which need not exist. */
+export function openDirectJournal(dir: string): DirectJournal {
+  const fileOf = (digest: Digest) => path.join(dir, digest)
+  return {
+    isBegun: (digest) => lstatSync(fileOf(digest), { throwIfNoEntry: false }) !== undefined,
+    begin(digest) {
+      try {
+        mkdirSync(dir, { recursive: true })
+        removeOld(dir)
+        writeFileSync(fileOf(digest), '')
+      } catch (error) {
+        // Without a note the next run begins anew, and no more.
+        if (!isCode(error, 'EACCES', 'EROFS', 'ENOSPC', 'EDQUOT', 'EPERM')) throw error
+      }
+    },
+    end: (digest) => rmSync(fileOf(digest), { force: true }),
+  }
+}
+
+function removeOld(dir: string): void {
+  for (const name of readdirSync(dir)) {
+    const stat = lstatSync(path.join(dir, name), { throwIfNoEntry: false })
+    if (stat && Date.now() - stat.mtimeMs > KEPT_MS) rmSync(path.join(dir, name), { force: true })
+  }
+}
