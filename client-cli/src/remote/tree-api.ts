@@ -65,7 +65,7 @@ export function createTreeApi(http: HttpClient, at: At): TreeApi {
     },
     get(digest, bases, { onWhole, signal }) {
       const path = at(`trees/${digest}`, { base: bases.join(',') })
-      const request = { method: 'GET', path, headers: { 'accept-encoding': 'gzip' }, signal, accept: [404, 410] } as const
+      const request = { method: 'GET', path, headers: { 'accept-encoding': 'gzip' }, signal, accept: [404, 405, 410] } as const
       return http.send(request, async (answer) => {
         if (answer.statusCode !== 200) return undefined
         if (answer.headers['content-type'] === TREE_DELTA_TYPE) return readDelta(answer)
