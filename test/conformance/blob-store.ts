@@ -323,6 +323,20 @@ export function blobStoreConformance(
       },
     )
 
+    test('where blobs have addresses: a URL takes these very bytes for this key, and another one gives them back', async () => {
+      if (!store.direct) return
+      const key = freshKey()
+      const blob = randomBytes(1000)
+      const digests = { md5: createHash('md5').update(blob).digest(), sha256: createHash('sha256').update(blob).digest() }
+      const { url, headers } = store.direct.put(key, { ...digests, size: blob.length, expires: 60 })
+      expect((await fetch(url, { method: 'PUT', headers, body: randomBytes(1000) })).ok).toBe(false)
+      expect(await store.stat(key)).toBeUndefined()
+      expect((await fetch(url, { method: 'PUT', headers, body: blob })).ok).toBe(true)
+      expect((await read(store, key)).equals(blob)).toBe(true)
+      const answer = await fetch(store.direct.get(key, { expires: 60 }), { headers: { range: 'bytes=10-19' } })
+      expect(blob.subarray(10, 20).equals(new Uint8Array(await answer.arrayBuffer()))).toBe(true)
+    })
+
     test('translates its own failures only', async () => {
       const failure = new RangeError('a bug of the source')
       const source = (async function* (): AsyncGenerator<Uint8Array> {

@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { type Digest, packDigests, unpackDigests } from '@cairn/protocol/digest'
@@ -396,6 +397,46 @@ export function testCatalog(name: string, open: () => Promise<OpenCatalog>): voi
         expect(await catalog.listTrash(0, 0)).toEqual([])
         await catalog.removeTrash([row?.id ?? -1])
         expect(await trash()).not.toContain(key)
+      })
+    })
+
+    describe('direct uploads', () => {
+      const uploadOf = (text: string) => ({ ...objectOf(text), id: randomUUID(), key: freshKey() })
+      const note = async (...uploads: Array<ReturnType<typeof uploadOf>>) => catalog.addDirectUploads(project, uploads)
+
+      test('are found by their ids as they were noted, in their project only, until they are removed', async () => {
+        const [first, second] = [uploadOf('direct 1'), { ...uploadOf('direct 2'), size: 5 * 1024 ** 3 }]
+        await note(first, second)
+        const found = await catalog.findDirectUploads(project, [second.id, first.id, randomUUID()])
+        const expected = [first, second].map(({ id, digest, size, key, sha256 }) => ({
+          id,
+          digest,
+          size,
+          key,
+          sha256: Buffer.from(sha256),
+        }))
+        expect(found.toSorted((a, b) => a.size - b.size)).toEqual(expected.toSorted((a, b) => a.size - b.size))
+        const other = await newProject(catalog)
+        expect(await catalog.findDirectUploads(other.id, [first.id])).toEqual([])
+        await catalog.removeDirectUploads([first.id])
+        expect((await catalog.findDirectUploads(project, [first.id, second.id])).map(({ id }) => id)).toEqual([second.id])
+        await catalog.addDirectUploads(project, [])
+        expect(await catalog.findDirectUploads(project, [])).toEqual([])
+      })
+
+      test('invariant 4: old ones go, and of their keys those into the trash that no blob has', async () => {
+        const [linked, abandoned] = [uploadOf('direct linked'), uploadOf('direct abandoned')]
+        await note(linked, abandoned)
+        await catalog.linkBlob(project, { key: linked.key, size: 1, kind: 'single' }, [objectOf('direct linked')])
+        await catalog.expireDirectUploads(3600)
+        expect(await catalog.findDirectUploads(project, [linked.id, abandoned.id])).toHaveLength(2)
+        expect(await catalog.expireDirectUploads(0)).toBeGreaterThan(0)
+        expect(await catalog.findDirectUploads(project, [linked.id, abandoned.id])).toEqual([])
+        expect(await trash()).toContain(abandoned.key)
+        expect(await trash()).not.toContain(linked.key)
+        await expect(
+          catalog.linkBlob(project, { key: abandoned.key, size: 1, kind: 'single' }, [objectOf('direct abandoned')]),
+        ).rejects.toThrow()
       })
     })
 
