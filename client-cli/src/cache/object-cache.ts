@@ -1,24 +1,15 @@
 import { type Digest, isLegacy, isTree, makeDigest, md5Of, objectPath } from '@cairn/protocol/digest'
 import { CairnError, isCode } from '@cairn/protocol/error'
 import { serializeTree, type TreeEntry } from '@cairn/protocol/tree'
-import {
-  chmodSync,
-  closeSync,
-  existsSync,
-  linkSync,
-  openSync,
-  readdirSync,
-  readSync,
-  renameSync,
-  writeSync,
-  type Stats,
-} from 'node:fs'
+import { chmodSync, closeSync, existsSync, linkSync, openSync, readSync, renameSync, writeSync, type Stats } from 'node:fs'
 import path from 'node:path'
 import { openBothCompleteTrees } from './complete-trees.ts'
 import { readSmall, tryReflink } from './copy-file.ts'
 import { type FileStat, lstatOrNone, probeTimestamps, sameStat, statOrNone, type Timestamps } from './file-stat.ts'
 import { openIncoming } from './incoming.ts'
 import { createMd5, md5OfBytes, md5OfFile } from './md5.ts'
+import { findMissing, holdsAll } from './presence.ts'
+import type { TreeRows } from './tree-pieces.ts'
 import { openObjectRecords } from './object-records.ts'
 import type { ObjectSink } from './object-sink.ts'
 import { type OnEntry, readTreeFile, scanTreeFile } from './read-tree.ts'
@@ -37,7 +28,7 @@ export interface ObjectCache extends ObjectSink {
   /** Those that are not present, in their order. */
   missing(digests: readonly Digest[]): Digest[]
   /** True when every member of a tree is present by name. `members` is asked only when that is not known already. */
-  isComplete(tree: Digest, members: () => readonly Digest[]): boolean
+  isComplete(tree: Digest, members: () => Pick<TreeRows, 'count' | 'md5'>): boolean
   /**
    * True when the object may be linked or sent: present, and its stat is what was recorded when it was stored, or its bytes
    * were hashed again now and agree. A damaged object is moved aside (`<name>.damaged`) and false is returned.
@@ -79,8 +70,6 @@ export interface ObjectCache extends ObjectSink {
 
 const OBJECT_MODE = 0o444
 const QUIET_MS = 50
-/** Listing a shard costs about as much as asking for this many names. */
-const NAMES_A_LISTED_NAME = 4
 
 /**
  * `tmpDir` is the repository's `.dvc/tmp`. `shared`: folders are writable by the group (`cache.shared = group`).
@@ -145,7 +134,7 @@ export function openObjectCache(
     pathOf,
     has: (digest) => existsSync(pathOf(digest)),
     missing: (digests) => findMissing(dir, digests),
-    isComplete: (tree, members) => complete.for(tree).check(tree, () => findMissing(dir, members()).length === 0),
+    isComplete: (tree, members) => complete.for(tree).check(tree, () => holdsAll(dir, members(), isLegacy(tree))),
     isSound: (digest) => soundStat(digest) !== undefined,
     soundStat,
     readTree(digest) {
@@ -286,44 +275,3 @@ export const damaged = (digest: Digest) =>
 
 const mismatch = (digest: Digest) =>
   new CairnError('DIGEST_MISMATCH', `the bytes received for '${digest}' do not hash to it; nothing was stored`)
-
-/** Asks for each name, or lists the shards when that is cheaper: ten thousand questions cost five times one listing. */
-function findMissing(dir: string, digests: readonly Digest[]): Digest[] {
-  const absent = new Set<Digest>()
-  let listedNames = 0
-  let listedShards = 0
-  for (const [prefix, wanted] of groupByPrefix(digests)) {
-    const expected = listedShards === 0 ? 0 : listedNames / listedShards
-    if (wanted.length < 8 || expected > wanted.length * NAMES_A_LISTED_NAME) {
-      for (const digest of wanted) if (!existsSync(path.join(dir, objectPath(digest)))) absent.add(digest)
-      continue
-    }
-    const [first] = wanted
-    const names = first ? listNames(path.join(dir, path.dirname(objectPath(first)))) : new Set()
-    listedShards++
-    listedNames += names.size
-    for (const digest of wanted) if (!names.has(digest.slice(prefix.length))) absent.add(digest)
-  }
-  return absent.size === 0 ? [] : digests.filter((digest) => absent.has(digest))
-}
-
-/** By the part of the digest that says which shard it is in; the rest is its name there. */
-function groupByPrefix(digests: readonly Digest[]): Map<string, Digest[]> {
-  const groups = new Map<string, Digest[]>()
-  for (const digest of digests) {
-    const prefix = digest.slice(0, isLegacy(digest) ? 9 : 2)
-    const group = groups.get(prefix)
-    if (group) group.push(digest)
-    else groups.set(prefix, [digest])
-  }
-  return groups
-}
-
-function listNames(dir: string): Set<string> {
-  try {
-    return new Set(readdirSync(dir))
-  } catch (error) {
-    if (isCode(error, 'ENOENT', 'ENOTDIR')) return new Set()
-    throw error
-  }
-}

@@ -41,6 +41,7 @@ export interface StatKey {
 const MAGIC = 0x43535432
 /** magic, crc32 of the rest, count, kind, bytes (double), md5 of the tree, length of key and paths, the folder's inode (double). */
 const HEADER_BYTES = 4 + 4 + 4 + 4 + 8 + 16 + 4 + 4 + 8
+const PATHS_A_PIECE = 4_096
 const FOLDER_OFFSET = HEADER_BYTES - 8
 /** So many tables are looked through for a folder that was renamed. */
 const MOST_LOOKED_AT = 1_000
@@ -53,7 +54,7 @@ export function openStatCache(dir: string): StatCache {
     save(key, table) {
       try {
         mkdirSync(dir, { recursive: true })
-        writeFileAtomic(fileOf(key), encodeTable(key, table))
+        writeFileAtomic(fileOf(key), tablePieces(key, table))
       } catch (error) {
         // Only speed is lost, and a status on a read-only or full disk must still answer.
         if (!isCode(error, 'STORAGE_FULL', 'ENOSPC', 'EDQUOT', 'EROFS', 'EACCES', 'EPERM')) throw error
@@ -123,12 +124,17 @@ function nameOf(key: string): string {
   return [one, other].map((half) => (half >>> 0).toString(16).padStart(8, '0')).join('')
 }
 
-export function encodeTable(key: StatKey, table: StatTable): Buffer {
+export const encodeTable = (key: StatKey, table: StatTable): Buffer => Buffer.concat(tablePieces(key, table))
+
+/** The file's bytes; most of them are the table's own memory. */
+function tablePieces(key: StatKey, table: StatTable): Buffer[] {
   const keyBytes = Buffer.from(key.path)
-  const pathBytes = Buffer.from(table.paths.join('\0'))
   const count = table.paths.length
   const statBytes = Buffer.from(table.stats.buffer, table.stats.byteOffset, count * STAT_FIELDS * 8)
-  const file = Buffer.concat([Buffer.alloc(HEADER_BYTES), statBytes, table.md5s.subarray(0, count * 16), keyBytes, pathBytes])
+  const pathPieces: Buffer[] = []
+  for (let at = 0; at < count; at += PATHS_A_PIECE)
+    pathPieces.push(Buffer.from((at === 0 ? '' : '\0') + table.paths.slice(at, at + PATHS_A_PIECE).join('\0')))
+  const file = Buffer.alloc(HEADER_BYTES)
   file.writeUInt32LE(MAGIC, 0)
   file.writeUInt32LE(count, 8)
   file.writeUInt32LE((key.legacy ? KIND_LEGACY : 0) | (table.tree ? KIND_TREE : 0), 12)
@@ -136,9 +142,16 @@ export function encodeTable(key: StatKey, table: StatTable): Buffer {
   if (table.tree) writeHex(file, 24, md5Of(table.tree))
   file.writeDoubleLE(key.folder ?? Number.NaN, FOLDER_OFFSET)
   file.writeUInt32LE(keyBytes.length, 40)
-  file.writeUInt32LE(pathBytes.length, 44)
-  file.writeUInt32LE(crc32(file.subarray(8)), 4)
-  return file
+  file.writeUInt32LE(
+    pathPieces.reduce((sum, piece) => sum + piece.length, 0),
+    44,
+  )
+  const rest = [statBytes, table.md5s.subarray(0, count * 16), keyBytes, ...pathPieces]
+  file.writeUInt32LE(
+    rest.reduce((sum, piece) => crc32(piece, sum), crc32(file.subarray(8))),
+    4,
+  )
+  return [file, ...rest]
 }
 
 /** No path holds a NUL. */
@@ -160,10 +173,16 @@ export function decodeTable(file: Buffer, key: StatKey): StatTable | undefined {
   if (legacy !== key.legacy || isOther) return undefined
   const paths = count === 0 ? [] : file.toString('utf8', keyStart + keyLength).split('\0')
   if (paths.length !== count) return undefined
-  // Copied: a view needs an alignment that a Buffer does not promise.
-  const stats = new Float64Array(new Uint8Array(file.subarray(HEADER_BYTES, md5Start)).buffer)
+  const stats = statsIn(file, count)
   const tree = (kind & KIND_TREE) !== 0 ? makeDigest(readHex(file, 24), { tree: true, legacy }) : undefined
   return { tree, bytes: file.readDoubleLE(16), paths, stats, md5s: file.subarray(md5Start, keyStart) }
+}
+
+/** A view where the bytes lie as numbers must, as in every file of some size; else a copy. */
+function statsIn(file: Buffer, count: number): Float64Array {
+  const from = file.byteOffset + HEADER_BYTES
+  if (from % 8 === 0) return new Float64Array(file.buffer, from, count * STAT_FIELDS)
+  return new Float64Array(new Uint8Array(file.subarray(HEADER_BYTES, HEADER_BYTES + count * STAT_FIELDS * 8)).buffer)
 }
 
 /** True when row `index` was recorded for exactly this state of the file. A row of NaNs never matches. */

@@ -12,7 +12,7 @@ let serial = 0
  */
 export function writeFileAtomic(
   file: string,
-  bytes: string | Uint8Array,
+  bytes: string | Uint8Array | readonly Uint8Array[],
   options: { mode?: number; fsync?: boolean } = {},
 ): void {
   const target = followLink(file)
@@ -21,7 +21,7 @@ export function writeFileAtomic(
   try {
     const fd = openSync(draft, 'wx', mode ?? 0o666)
     try {
-      writeFileSync(fd, bytes)
+      for (const piece of isList(bytes) ? bytes : [bytes]) writeFileSync(fd, piece)
       if (options.fsync) fsyncSync(fd)
     } finally {
       closeSync(fd)
@@ -32,6 +32,8 @@ export function writeFileAtomic(
     throw explainFull(error, file)
   }
 }
+
+const isList = (bytes: string | Uint8Array | readonly Uint8Array[]): bytes is readonly Uint8Array[] => Array.isArray(bytes)
 
 function followLink(file: string): string {
   try {

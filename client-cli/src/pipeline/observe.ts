@@ -1,7 +1,8 @@
 import { readFileSync } from 'node:fs'
 import path from 'node:path'
-import { type Digest, isLegacy, isTree } from '@cairn/protocol/digest'
+import { type Digest, isLegacy, isTree, makeDigest, md5Of } from '@cairn/protocol/digest'
 import { isCode } from '@cairn/protocol/error'
+import type { TreeEntry } from '@cairn/protocol/tree'
 import { mapLimit } from '../io/limit.ts'
 import type { Content, Workspace } from '../workspace/workspace.ts'
 import { type ParamValues, readParams } from './params.ts'
@@ -59,11 +60,15 @@ export function isCached(workspace: Workspace, digest: Digest, content?: Content
   const { cache } = workspace
   if (!cache.has(digest)) return false
   if (!isTree(digest)) return true
-  const entries = () => (content?.digest === digest ? content.entries : undefined) ?? cache.readTree(digest)
   try {
-    return cache.isComplete(digest, () => entries().map((entry) => entry.digest))
+    return cache.isComplete(digest, () => (content?.digest === digest && content.rows) || rowsOf(cache.readTree(digest)))
   } catch (error) {
     if (isCode(error, 'CACHE_MISSING', 'CACHE_DAMAGED', 'BAD_TREE')) return false
     throw error
   }
 }
+
+const rowsOf = (entries: readonly TreeEntry[]) => ({
+  count: entries.length,
+  md5: (row: number) => md5Of(entries[row]?.digest ?? makeDigest('0'.repeat(32))),
+})

@@ -136,6 +136,6 @@ function removeEmptyFolder(target: string): void {
 async function relinkKept(desk: Desk, plan: OutputPlan, scan: Scan): Promise<void> {
   if (plan.kept.length < scan.rows.count || plan.change !== 'none') return
   const folder = scan.rows.path(0) === '' ? path.dirname(plan.root) : plan.root
-  await relinkRows(desk, scan, chooseLink(desk, plan.wanted.kind, folder), new Set())
+  await relinkRows(desk, scan, chooseLink(desk, plan.wanted.kind, folder))
   if (plan.current) recordScan(desk, plan.wanted.path, scan, plan.current.digest)
 }

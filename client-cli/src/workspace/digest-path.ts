@@ -81,7 +81,7 @@ function scanSingle(
   const scan = emptyScan(absolute, legacy, 1)
   scan.rows.add('', stat)
   scan.flags.push(flagsOf(stat, viaLink))
-  scan.devices.push(stat.dev)
+  scan.device = stat.dev
   scan.bytes = stat.size
   const known = desk.singles.find(relative, legacy, stat)
   const candidates = [options.previous, desk.singles.last(relative, legacy)]
@@ -162,7 +162,7 @@ export function readRow(scan: Scan, row: number): Buffer | undefined {
 /** A row may only vouch for its file later when a change since `readAt` would show. */
 export function settleRow(desk: Desk, scan: Scan, row: number, readAt: number, size: number): void {
   const stat = scan.rows.stat(row)
-  if (!desk.timestamps().settled(stat, scan.devices[row] ?? 0, readAt)) scan.rows.distrust(row)
+  if (!desk.timestamps().settled(stat, scan.otherDevices.get(row) ?? scan.device, readAt)) scan.rows.distrust(row)
   if (size === stat.size) return
   scan.rows.setStat(row, { ...stat, mtimeMs: Number.NaN, size })
   scan.bytes += size - stat.size
@@ -187,6 +187,7 @@ export function contentOfScan(scan: Scan, tree?: Digest): Content {
     digest: tree ?? scan.unchanged?.tree ?? treeOf(scan),
     size: bytes,
     nfiles: rows.count,
+    rows,
     get entries() {
       return listed()
     },

@@ -11,14 +11,14 @@ import { absoluteOf, digestOf, EXECUTABLE, LINK, MANY_NAMES, READ_ONLY, type Sca
 
 /**
  * Makes the workspace's files links of the wanted type; those that are it already keep their inode. Rows whose object is
- * not in the cache are left alone. Rows in `fresh` were stored a moment ago, which may have changed their stat.
+ * not in the cache are left alone. Rows with a 1 in `fresh` were stored a moment ago, which may have changed their stat.
  */
-export async function relinkRows(desk: Desk, scan: Scan, link: LinkType, fresh: ReadonlySet<number>): Promise<void> {
+export async function relinkRows(desk: Desk, scan: Scan, link: LinkType, fresh?: Uint8Array): Promise<void> {
   const pace = createPace(desk.signal)
   const unchanged = scan.unchanged
   for (let row = 0; row < scan.rows.count; row++) {
     const flags = scan.flags[row] ?? 0
-    if (!mayDiffer(flags, link, fresh.has(row))) continue
+    if (!mayDiffer(flags, link, fresh?.[row] === 1)) continue
     const waiting = pace()
     if (waiting) await waiting
     if (!desk.cache.isSound(digestOf(scan, row))) continue

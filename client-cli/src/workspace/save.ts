@@ -1,10 +1,10 @@
-import { type Digest, makeDigest } from '@cairn/protocol/digest'
+import type { Digest } from '@cairn/protocol/digest'
 import { CairnError } from '@cairn/protocol/error'
 import { hash } from 'node:crypto'
 import { statSync } from 'node:fs'
 import path from 'node:path'
 import { md5OfBytes } from '../cache/md5.ts'
-import { rowMd5, type StatTable } from '../cache/stat-cache.ts'
+import { rowMd5 } from '../cache/stat-cache.ts'
 import { treePieces } from '../cache/tree-pieces.ts'
 import { explainFull } from '../io/full-disk.ts'
 import type { LinkType } from '../repo/repo.ts'
@@ -44,16 +44,22 @@ export async function save(desk: Desk, file: string, options: SaveOptions): Prom
   if (!options.cache) await hashUnknown(desk, scan)
   else {
     const link = chooseLink(desk, options.kind, isSingle(scan) ? path.dirname(scan.root) : scan.root)
-    const fresh = new Set(scan.unknown)
-    const held = fresh.size === scan.rows.count || isKnownHeld(desk, scan)
+    const fresh = bitmapOf(scan.unknown, scan.rows.count)
+    const held = scan.unknown.length === scan.rows.count || isKnownHeld(desk, scan)
     await storeUnknown(desk, scan, link)
     if (!held) storeMissing(desk, scan, link, fresh)
     if (options.relink ?? true) await relinkRows(desk, scan, link, fresh)
-    else for (const row of fresh) restat(scan, row)
+    else for (let row = 0; row < fresh.length; row++) if (fresh[row] === 1) restat(scan, row)
   }
   const content = contentOfScan(scan, options.cache && !isSingle(scan) ? storeTree(desk, scan) : undefined)
   recordScan(desk, file, scan, content.digest)
   return content
+}
+
+function bitmapOf(rows: readonly number[], count: number): Uint8Array {
+  const bitmap = new Uint8Array(count)
+  for (const row of rows) bitmap[row] = 1
+  return bitmap
 }
 
 function storeTree(desk: Desk, { rows, unchanged, legacy }: Scan): Digest {
@@ -151,17 +157,17 @@ function storeHashed(
 }
 
 /** Whether the cache has all files that did not change: it has when it has the tree that they were part of. */
-function isKnownHeld(desk: Desk, { known, legacy }: Scan): boolean {
-  const digests = (table: StatTable) => table.paths.map((_, row) => makeDigest(rowMd5(table, row), { legacy }))
-  return known?.tree !== undefined && desk.cache.isComplete(known.tree, () => digests(known))
+function isKnownHeld(desk: Desk, { known }: Scan): boolean {
+  if (known?.tree === undefined) return false
+  return desk.cache.isComplete(known.tree, () => ({ count: known.paths.length, md5: (row) => rowMd5(known, row) }))
 }
 
 /** Files that did not change since they were hashed, but whose objects are not in the cache. */
-function storeMissing(desk: Desk, scan: Scan, link: LinkType, fresh: ReadonlySet<number>): void {
+function storeMissing(desk: Desk, scan: Scan, link: LinkType, fresh: Uint8Array): void {
   const digests = Array.from({ length: scan.rows.count }, (_, row) => digestOf(scan, row))
   const missing = new Set(desk.cache.missing(digests))
   for (const [row, digest] of missing.size === 0 ? [] : digests.entries()) {
-    if (fresh.has(row) || !missing.delete(digest)) continue
+    if (fresh[row] === 1 || !missing.delete(digest)) continue
     const known = scan.rows.stat(row)
     const trusted = Number.isNaN(known.mtimeMs) ? undefined : known
     desk.cache.storeFile(digest, absoluteOf(scan, row), wayIn(link, scan.flags[row] ?? 0), trusted)

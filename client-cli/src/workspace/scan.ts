@@ -17,7 +17,9 @@ export interface Scan {
   unknown: number[]
   /** By row: ORed `LINK`, `EXECUTABLE`, `READ_ONLY`, `MANY_NAMES`. */
   flags: number[]
-  devices: number[]
+  /** Of nearly all files; `otherDevices` has those of the rows that lie elsewhere. */
+  device: number
+  otherDevices: Map<number, number>
   bytes: number
   folderLinks: string[]
   /** What stands there and is no content; only with `tolerant`. */
@@ -62,11 +64,13 @@ export async function scanFolder(root: string, options: ScanOptions): Promise<Sc
   try {
     await walkFolder(root, options, {
       file(relative, stat, viaLink) {
-        const row = scan.rows.add(relative, stat)
-        scan.flags.push(flagsOf(stat, viaLink))
-        scan.devices.push(stat.dev)
-        scan.bytes += stat.size
         const before = findRow(relative)
+        // The table's own string, so that there are not two of each path.
+        const row = scan.rows.add((before !== undefined && known?.paths[before]) || relative, stat)
+        scan.flags.push(flagsOf(stat, viaLink))
+        if (row === 0) scan.device = stat.dev
+        else if (stat.dev !== scan.device) scan.otherDevices.set(row, stat.dev)
+        scan.bytes += stat.size
         if (known && before !== undefined && rowMatches(known, before, stat)) {
           scan.rows.setMd5Bytes(row, known.md5s, before * 16)
           matched++
@@ -99,7 +103,8 @@ export function emptyScan(root: string, legacy: boolean, capacity = 256): Scan {
     rows: createTableBuilder(Math.max(16, capacity + 16)),
     unknown: [],
     flags: [],
-    devices: [],
+    device: 0,
+    otherDevices: new Map(),
     bytes: 0,
     folderLinks: [],
     odd: [],

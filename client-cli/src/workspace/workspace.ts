@@ -1,6 +1,7 @@
 import type { Digest } from '@cairn/protocol/digest'
 import type { TreeEntry } from '@cairn/protocol/tree'
 import type { ObjectCache } from '../cache/object-cache.ts'
+import type { TreeRows } from '../cache/tree-pieces.ts'
 import type { Repo } from '../repo/repo.ts'
 import type { EarlyFiles } from './early-files.ts'
 
@@ -13,6 +14,8 @@ export interface Content {
   nfiles?: number
   /** Single files only; true or absent. */
   isexec?: true
+  /** Directories only: its files by number. */
+  rows?: TreeRows
   /** Directories only. Made when first asked for. */
   entries?: readonly TreeEntry[]
 }
