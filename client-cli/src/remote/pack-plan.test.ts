@@ -48,6 +48,11 @@ test('packs grow to what the server takes, once each connection has had one', ()
   expect(bytes.slice(8, -1).every((size) => size > 30e6)).toBe(true)
 })
 
+test('a hundred thousand tiny objects do not make one answer wait for them all', () => {
+  const { packs } = plan(objectsOf(Array.from({ length: 100_000 }, () => 40)))
+  expect(Math.max(...packs.map((pack) => pack.length))).toBeLessThan(10_000)
+})
+
 test('objects are looked at only as far as they are sent', () => {
   let taken = 0
   const endless = function* () {

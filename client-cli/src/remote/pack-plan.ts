@@ -1,4 +1,4 @@
-import { INDEX_ENTRY_BYTES, MAX_PACK_MEMBERS, PACK_MEMBER_LIMIT, RECORD_BYTES } from '@cairn/protocol/pack'
+import { INDEX_ENTRY_BYTES, PACK_MEMBER_LIMIT, RECORD_BYTES } from '@cairn/protocol/pack'
 import type { Outgoing } from './outgoing.ts'
 
 export interface PackLimits {
@@ -11,13 +11,15 @@ export type Send = { kind: 'pack'; members: Outgoing[] } | { kind: 'single'; obj
 
 /** The first packs are small, so that each connection soon has one; below this a further pack costs more than it gains. */
 const FIRST_PACK = 8 * 1024 * 1024
+/** Each member is a row that the server writes before it answers, and its answer has to come within the client's patience. */
+const MOST_MEMBERS = 8192
 
 /**
  * How objects travel: small ones in packs, in the order given, so that neighbours in a folder stay neighbours in storage;
  * large ones alone. Packs grow after each has had one. Pure, and lazy: takes objects only as sends are taken.
  */
 export function* planSends(objects: Iterable<Outgoing>, limits: PackLimits, jobs: number): Generator<Send> {
-  const most = Math.min(limits.packMembers, MAX_PACK_MEMBERS)
+  const most = Math.min(limits.packMembers, MOST_MEMBERS)
   let packs = 0
   let members: Outgoing[] = []
   let filled = 0
