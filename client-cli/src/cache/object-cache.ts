@@ -45,8 +45,6 @@ export interface ObjectCache extends ObjectSink {
   scanTree(digest: Digest, onEntry: OnEntry): void
   /** Stores a serialized tree and returns its digest. */
   storeTree(entries: readonly TreeEntry[], options?: { legacy?: boolean }): Digest
-  /** The same from its bytes, piece by piece. */
-  storePieces(pieces: Iterable<Uint8Array>, options?: { legacy?: boolean }): Digest
   /** Stores bytes that the caller has just hashed. An object of that name that is damaged is replaced. */
   put(digest: Digest, bytes: Uint8Array): void
   /**
@@ -152,19 +150,6 @@ export function openObjectCache(
       const bytes = serializeTree(entries)
       const digest = makeDigest(md5OfBytes(bytes), { tree: true, legacy })
       if (soundStat(digest) === undefined) put(digest, bytes)
-      return digest
-    },
-    storePieces(pieces, { legacy = false } = {}) {
-      const md5 = createMd5()
-      const draft = incoming.write((fd) => {
-        for (const piece of pieces) {
-          md5.update(piece)
-          writeAll(fd, piece, piece.length)
-        }
-      })
-      const digest = makeDigest(md5.digest(), { tree: true, legacy })
-      if (soundStat(digest) === undefined) adopt(draft, digest)
-      else incoming.discard(draft)
       return digest
     },
     put,

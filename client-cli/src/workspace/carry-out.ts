@@ -70,7 +70,7 @@ async function placeFiles(desk: Desk, plan: OutputPlan, options: CarryOptions): 
   const record = recordPlan(desk, plan)
   if (isFolder && !lstatOrNone(root)) await placeWholeFolder(desk, plan, { ...options, link, record })
   else await placeEach(desk, plan, { ...options, link, record })
-  record.finish()
+  await record.finish()
 }
 
 /** A new folder is built aside and appears as a whole: no file of it needs a rename of its own, and a crash leaves nothing half done. */

@@ -4,8 +4,7 @@ import { hash } from 'node:crypto'
 import { statSync, type Stats } from 'node:fs'
 import { readSmall } from '../cache/copy-file.ts'
 import { lstatOrNone, statOrNone } from '../cache/file-stat.ts'
-import { createMd5, md5OfBytes } from '../cache/md5.ts'
-import { treePieces } from '../cache/tree-pieces.ts'
+import { md5OfBytes } from '../cache/md5.ts'
 import type { Report } from '../report/event.ts'
 import { absolutePath, type Desk, ignoreFor, keyOf, workspacePath } from './desk.ts'
 import { hashAll } from './hash-pool.ts'
@@ -21,6 +20,7 @@ import {
   type Scan,
   scanFolder,
 } from './scan.ts'
+import { treeOfScan } from './tree-of-scan.ts'
 import { cannotTrack, kindOf } from './walk.ts'
 import type { Content, ContentOptions } from './workspace.ts'
 
@@ -97,7 +97,7 @@ export async function contentOf(desk: Desk, file: string, options: ContentOption
   const scan = await scanPath(desk, file, options)
   if (!scan) return undefined
   await hashUnknown(desk, scan)
-  const content = contentOfScan(scan)
+  const content = await contentOfScan(desk, scan)
   recordScan(desk, file, scan, content.digest)
   return content
 }
@@ -168,14 +168,8 @@ export function settleRow(desk: Desk, scan: Scan, row: number, readAt: number, s
   scan.bytes += size - stat.size
 }
 
-function treeOf({ rows, legacy }: Scan): Digest {
-  const md5 = createMd5()
-  for (const piece of treePieces(rows)) md5.update(piece)
-  return makeDigest(md5.digest(), { tree: true, legacy })
-}
-
 /** Needs every digest. A folder's tree may be known; the list of its entries is made only when someone asks for it. */
-export function contentOfScan(scan: Scan, tree?: Digest): Content {
+export async function contentOfScan(desk: Desk, scan: Scan, tree?: Digest): Promise<Content> {
   const { rows, legacy, bytes } = scan
   if (isSingle(scan)) {
     const digest = makeDigest(rows.md5(0), { legacy })
@@ -184,7 +178,7 @@ export function contentOfScan(scan: Scan, tree?: Digest): Content {
   let entries: ReturnType<typeof entriesOf> | undefined
   const listed = () => (entries ??= entriesOf(rows, legacy))
   return {
-    digest: tree ?? scan.unchanged?.tree ?? treeOf(scan),
+    digest: tree ?? (await treeOfScan(desk, scan)),
     size: bytes,
     nfiles: rows.count,
     rows,

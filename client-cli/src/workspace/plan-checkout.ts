@@ -42,8 +42,7 @@ export async function planOutput(desk: Desk, wanted: Wanted): Promise<OutputPlan
   const root = absolutePath(desk, wanted.path)
   refuseStrangeParents(desk, wanted.path)
   const blocked = isBlocked(root)
-  const scan = blocked === 'dead' ? undefined : await lookAt(desk, wanted)
-  const current = scan && contentOfScan(scan)
+  const { scan, current } = (blocked === 'dead' ? undefined : await lookAt(desk, wanted)) ?? {}
   const plan: OutputPlan = {
     wanted,
     root,
@@ -65,13 +64,14 @@ export async function planOutput(desk: Desk, wanted: Wanted): Promise<OutputPlan
   return plan
 }
 
-async function lookAt(desk: Desk, wanted: Wanted): Promise<Scan | undefined> {
+async function lookAt(desk: Desk, wanted: Wanted): Promise<{ scan: Scan; current: Content } | undefined> {
   const legacy = wanted.digest === undefined ? (wanted.legacy ?? false) : isLegacy(wanted.digest)
   const scan = await scanPath(desk, wanted.path, { legacy, previous: wanted.digest, tolerant: true })
   if (!scan) return undefined
   await hashUnknown(desk, scan)
-  recordScan(desk, wanted.path, scan, contentOfScan(scan).digest)
-  return scan
+  const current = await contentOfScan(desk, scan)
+  recordScan(desk, wanted.path, scan, current.digest)
+  return { scan, current }
 }
 
 /** `link`: a symlink to a folder, whose content is not ours to change. `dead`: a broken symlink, a pipe, a device. */

@@ -1,11 +1,9 @@
-import type { Digest } from '@cairn/protocol/digest'
 import { CairnError } from '@cairn/protocol/error'
 import { hash } from 'node:crypto'
 import { statSync } from 'node:fs'
 import path from 'node:path'
 import { md5OfBytes } from '../cache/md5.ts'
 import { rowMd5 } from '../cache/stat-cache.ts'
-import { treePieces } from '../cache/tree-pieces.ts'
 import { explainFull } from '../io/full-disk.ts'
 import type { LinkType } from '../repo/repo.ts'
 import { absolutePath, type Desk } from './desk.ts'
@@ -25,6 +23,7 @@ import { chooseLink } from './link.ts'
 import { createPace } from './pace.ts'
 import { relinkRows, restat } from './relink.ts'
 import { absoluteOf, digestOf, EXECUTABLE, explainUnreadable, LINK, MANY_NAMES, type Scan } from './scan.ts'
+import { storeTreeOfScan } from './tree-of-scan.ts'
 import type { Content, SaveOptions } from './workspace.ts'
 
 /** Stores what stands at a path. See `Workspace.save`. */
@@ -51,7 +50,8 @@ export async function save(desk: Desk, file: string, options: SaveOptions): Prom
     if (options.relink ?? true) await relinkRows(desk, scan, link, fresh)
     else for (let row = 0; row < fresh.length; row++) if (fresh[row] === 1) restat(scan, row)
   }
-  const content = contentOfScan(scan, options.cache && !isSingle(scan) ? storeTree(desk, scan) : undefined)
+  const tree = options.cache && !isSingle(scan) ? await storeTreeOfScan(desk, scan) : undefined
+  const content = await contentOfScan(desk, scan, tree)
   recordScan(desk, file, scan, content.digest)
   return content
 }
@@ -60,11 +60,6 @@ function bitmapOf(rows: readonly number[], count: number): Uint8Array {
   const bitmap = new Uint8Array(count)
   for (const row of rows) bitmap[row] = 1
   return bitmap
-}
-
-function storeTree(desk: Desk, { rows, unchanged, legacy }: Scan): Digest {
-  const known = unchanged?.tree
-  return known && desk.cache.isSound(known) ? known : desk.cache.storePieces(treePieces(rows), { legacy })
 }
 
 /**
