@@ -46,7 +46,9 @@ export function s3Drafts(s3: S3Client): Drafts {
         return await s3.call(draft.key, signal, () => sendBody(s3, new URL(url), source, range.end - range.start, signal))
       } catch (error) {
         if (failure !== undefined) throw failure
-        if (isReason(error, 'NoSuchUpload')) throw new CairnError('NOT_FOUND', `${draft.key}: no such draft`, { cause: error })
+        // An answer that comes before all of the body breaks the connection, and is lost with it.
+        if (isReason(error, 'NoSuchUpload') || !(await stands(s3, draft, signal)))
+          throw new CairnError('NOT_FOUND', `${draft.key}: no such draft`, { cause: error })
         throw error
       }
     },
@@ -74,6 +76,20 @@ export function s3Drafts(s3: S3Client): Drafts {
 
 function isReason(error: unknown, code: string): boolean {
   return error instanceof CairnError && isCode(error.cause, code)
+}
+
+/** False only where the bucket says so. */
+async function stands(s3: S3Client, { key, id }: BlobDraft, signal: AbortSignal): Promise<boolean> {
+  const query = `max-parts=1&uploadId=${encodeURIComponent(id)}`
+  try {
+    await s3.call(key, signal, async (client) => {
+      const answer = await client.makeRequestAsync({ method: 'GET', bucketName: s3.bucket, objectName: key, query }, '', [200])
+      for await (const _ of answer);
+    })
+    return true
+  } catch (error) {
+    return !isReason(error, 'NoSuchUpload')
+  }
 }
 
 /** The same bytes; tells of a failure of their source, so that it can be told from one of the bucket. */
