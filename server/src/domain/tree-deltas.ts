@@ -54,6 +54,7 @@ export async function findTreeDelta(
   request: { bases: readonly Digest[]; signal: AbortSignal },
 ): Promise<TreeDelta | undefined> {
   const { signal } = request
+  if (request.bases.length === 0) return undefined
   const rows = await stores.catalog.findObjects(project.id, request.bases)
   const base = request.bases.map((digest) => rows.find((row) => row.digest === digest)).find((row) => row?.state === 'live')
   if (base === undefined) return undefined

@@ -4,6 +4,7 @@ import { z } from 'zod'
 import { commitSession } from '../../domain/sessions.ts'
 import { answerJson } from '../answer.ts'
 import { type Route, route } from '../handler.ts'
+import { withPulse } from '../pulse.ts'
 
 export const sessionRoutes: Route[] = [
   route({
@@ -17,7 +18,8 @@ export const sessionRoutes: Route[] = [
     async handle({ context, req, res, project, body, signal, param }) {
       const id = z.uuid().safeParse(param('id'))
       if (!id.success) throw new CairnError('SESSION_UNKNOWN', 'that is no session')
-      answerJson(req, res, 200, { linked: await commitSession(context.stores, project, id.data, body.roots, signal) })
+      const linked = await withPulse(res, () => commitSession(context.stores, project, id.data, body.roots, signal))
+      answerJson(req, res, 200, { linked })
     },
   }),
 ]

@@ -12,6 +12,7 @@ import { findTreeDelta, rebuildTree } from '../../domain/tree-deltas.ts'
 import { storeTree } from '../../domain/trees.ts'
 import { answerBytes, answerJson, sendStream } from '../answer.ts'
 import { type Call, type Route, route } from '../handler.ts'
+import { withPulse } from '../pulse.ts'
 import { through } from '../through.ts'
 import { readTreeBytes, readTreeDelta } from '../tree-body.ts'
 
@@ -94,7 +95,9 @@ async function takeTree(call: Call<z.infer<typeof sendQuery>, undefined>): Promi
     intent: 'push',
   })
   const read = base === undefined ? () => readTreeBytes(context, req, res, signal) : () => readRebuilt(call, base)
-  const { linked, missing } = await storeTree(context.stores, project, { digest, read, session: session.id, signal })
+  const { linked, missing } = await withPulse(res, () =>
+    storeTree(context.stores, project, { digest, read, session: session.id, signal }),
+  )
   const expiresAt = session.expiresAt.toISOString()
   if (!req.headers.accept?.includes(DIGESTS_TYPE))
     return answerJson(req, res, 200, { session: session.id, expiresAt, linked, missing: missing.digests() })
@@ -130,7 +133,7 @@ async function giveTree({
   res.setHeader('Cache-Control', 'private, no-transform')
   const release = await context.admission.enter(DELTA_MEMORY, { wait: false, signal })
   try {
-    const found = bases.length > 0 ? await findTreeDelta(context.stores, project, row, { bases, signal }) : undefined
+    const found = await withPulse(res, () => findTreeDelta(context.stores, project, row, { bases, signal }))
     const packs = req.headers['accept-encoding']?.includes('gzip') === true
     if (found === undefined) return await sendWhole({ context, res, project, signal }, row, packs)
     res.setHeader('Content-Type', TREE_DELTA_TYPE)
