@@ -133,8 +133,8 @@ export function createChunkLister(
 
 export const CHUNK_LIST_MAGIC = 'CAIRNCK1'
 const ENTRY_BYTES = 20
-/** A list names the chunks of at most 64 GiB or so. */
-export const MAX_CHUNKS = 1_048_576
+/** Of some 18 GiB: a list is held in memory. */
+export const MAX_CHUNKS = 262_144
 
 /** `CAIRNCK1`, then 16 bytes of md5 and a u32 of length, little-endian, for each chunk in order. */
 export function packChunks(chunks: readonly Chunk[]): Uint8Array {

@@ -39,6 +39,8 @@ const PARTS_SHARE = 0.5
 const OPEN_BUCKET_PARTS = 40
 /** Of one project. Each may stand for a week, and holds what it was sent. */
 const OPEN_UPLOADS = 1000
+/** Large objects that are hashed on behalf of deltas at once: more than the cores would only hold more of them open. */
+const ASSEMBLIES = 4
 const FLUSH_MILLISECONDS = 30_000
 const DAMAGE_MILLISECONDS = 30_000
 const JOBS_AT_ONCE = 2
@@ -200,6 +202,7 @@ export async function serve(parts: Parts): Promise<Serving> {
     codec,
     limits: config.limits,
     admission,
+    assembly: createAdmission({ requestsInFlight: ASSEMBLIES, bytesInFlight: Infinity }),
     memory: createObjectMemory(config.limits.cacheBytes),
     metrics,
     log,

@@ -17,6 +17,8 @@ const SHORTEST_COPY = 32 * 1024
 const MOST_SEGMENTS = 1024
 /** So much is sent rather than looked at more closely. */
 const SMALL_BYTES = 1024 * 1024
+/** Lists of chunks are held in memory: some 50 MB for so much. */
+const MOST_CHUNKED_BYTES = 16 * 1024 ** 3
 /** Blocks between two breaths. */
 const BREATH = 16
 
@@ -104,8 +106,9 @@ async function compare(pair: Pair, { mayChunk }: CompareOptions): Promise<FileDi
   const literal = around([{ base: LITERAL, offset: middle.start, length: middle.end - middle.start }])
   if (literal.literalBytes <= SMALL_BYTES) return literal
   const inPlace = baseSize === size ? around(await commonBlocks(pair, middle)) : literal
-  if (inPlace.literalBytes <= Math.max(SMALL_BYTES, size / 256) || !(await mayChunk())) return inPlace
   const baseMiddle = { fd: pair.base, start: prefix, end: baseSize - suffix }
+  const tooLong = Math.max(middle.end - middle.start, baseMiddle.end - baseMiddle.start) > MOST_CHUNKED_BYTES
+  if (tooLong || inPlace.literalBytes <= Math.max(SMALL_BYTES, size / 256) || !(await mayChunk())) return inPlace
   const places = placesOf(await listChunks(baseMiddle, pair.breathe), prefix)
   const moved = around(await match(places, { fd: pair.file, ...middle }, pair.breathe))
   return moved.literalBytes < inPlace.literalBytes ? moved : inPlace

@@ -19,6 +19,8 @@ export interface HttpContext {
   codec: TokenCodec
   limits: Limits
   admission: Admission
+  /** Keeps the large objects that are put together or cut into chunks at once within bounds; who comes later waits in line. */
+  assembly: Admission
   memory: ObjectMemory
   metrics: Metrics
   log: Log

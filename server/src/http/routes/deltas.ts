@@ -11,12 +11,12 @@ import { ensureSession } from '../../domain/sessions.ts'
 import { answerBytes, answerJson, sendStream } from '../answer.ts'
 import { withDigests } from '../digest-list.ts'
 import { type Route, route } from '../handler.ts'
-import { keepWaiting } from '../keep-waiting.ts'
+import { inTurn } from '../in-turn.ts'
 import { takeBody } from '../take-body.ts'
 
 const BASE = '/api/v1/projects/:project'
-/** Recipes, and chunks on their way from storage and back. It also bounds how many objects are hashed at once. */
-const DELTA_MEMORY = 32 * 1024 * 1024
+/** Recipes, and chunks on their way from storage and back. */
+const DELTA_MEMORY = 4 * 1024 * 1024
 /** What a client names to have something in common with. */
 const MAX_HAVE = 64
 
@@ -46,15 +46,10 @@ export const deltaRoutes: Route[] = [
       if (session) await ensureSession(context.stores, project, { tokenId: principal.token.id, session, intent: 'push' })
       const limit = context.limits.objectBytes
       const taken = { limit: limit + MAX_DELTA_HEADER_BYTES, memory: DELTA_MEMORY, wait: false, signal }
-      const stop = keepWaiting(res)
-      try {
-        const answer = await takeBody(context, req, taken, (bytes) =>
-          storeDelta(context.stores, project, { digest, bytes, limit, signal }),
-        )
-        answerJson(req, res, answer.outcome === 'stored' ? 201 : 200, answer)
-      } finally {
-        stop()
-      }
+      const answer = await inTurn(context, res, signal, () =>
+        takeBody(context, req, taken, (bytes) => storeDelta(context.stores, project, { digest, bytes, limit, signal })),
+      )
+      answerJson(req, res, answer.outcome === 'stored' ? 201 : 200, answer)
     },
   }),
   route({
@@ -93,16 +88,9 @@ export const deltaRoutes: Route[] = [
     errors: ['BAD_REQUEST', 'BAD_DIGEST', 'OBJECT_UNKNOWN', 'OBJECT_DAMAGED', 'OVERLOADED'],
     async handle({ context, req, res, project, signal, param }) {
       const row = await findObject(context.stores, project, parseDigest(param('digest')))
-      const release = await context.admission.enter(DELTA_MEMORY, { wait: false, signal })
-      const stop = keepWaiting(res)
-      try {
-        const packed = await chunkList(context.stores, project, row, signal)
-        res.setHeader('Content-Type', CHUNKS_TYPE)
-        answerBytes(req, res, 200, packed)
-      } finally {
-        stop()
-        release()
-      }
+      const packed = await inTurn(context, res, signal, () => chunkList(context.stores, project, row, signal))
+      res.setHeader('Content-Type', CHUNKS_TYPE)
+      answerBytes(req, res, 200, packed)
     },
   }),
 ]
