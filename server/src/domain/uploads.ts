@@ -19,12 +19,18 @@ export interface UploadLimits {
 }
 
 export interface SendPart {
-  uploadId: string
-  number: number
   bytes: Bytes
   /** 16 bytes: what the part's own md5 has to be. */
   md5?: Uint8Array | undefined
   signal: AbortSignal
+}
+
+/** A part that is going to be sent. */
+export interface UploadPart {
+  /** In bytes. */
+  length: number
+  /** Answers when the part is durable. @throws CairnError UPLOAD_UNKNOWN, UPLOAD_BUSY, DIGEST_MISMATCH, BODY_TOO_SHORT */
+  send(body: SendPart): Promise<PartAnswer>
 }
 
 /** Objects that come in parts. Whoever made it closes it. */
@@ -33,10 +39,8 @@ export interface Uploads {
   open(project: ProjectRow, digest: Digest, size: number, signal: AbortSignal): Promise<UploadAnswer>
   /** @throws CairnError UPLOAD_UNKNOWN */
   find(project: ProjectRow, uploadId: string): Promise<StandingUpload>
-  /** The length of a part. @throws CairnError UPLOAD_UNKNOWN, BAD_REQUEST when the upload has no such part */
-  partLength(project: ProjectRow, uploadId: string, number: number): Promise<number>
-  /** Answers when the part is durable. @throws CairnError UPLOAD_UNKNOWN, UPLOAD_BUSY, DIGEST_MISMATCH, BODY_TOO_SHORT */
-  sendPart(project: ProjectRow, part: SendPart): Promise<PartAnswer>
+  /** @throws CairnError UPLOAD_UNKNOWN, BAD_REQUEST when the upload has no such part */
+  findPart(project: ProjectRow, uploadId: string, number: number): Promise<UploadPart>
   /**
    * Verifies and links the object. Goes on when nobody waits any more; `undefined` after `patienceMs`: ask again.
    * @throws CairnError UPLOAD_UNKNOWN, UPLOAD_INCOMPLETE, DIGEST_MISMATCH, DIGEST_CONFLICT
@@ -71,11 +75,11 @@ export function createUploads(stores: Stores, limits: UploadLimits): Uploads {
     async find(project, uploadId) {
       return describe(stores, await requireUpload(stores, project, uploadId))
     },
-    async partLength(project, uploadId, number) {
-      const { start, end } = rangeOf(await requireUpload(stores, project, uploadId), number)
-      return end - start
+    async findPart(project, uploadId, number) {
+      const upload = await requireUpload(stores, project, uploadId)
+      const length = lengthOf(upload, number)
+      return { length, send: (body) => sendPart(stores, hashes, upload, { ...body, number, length }) }
     },
-    sendPart: (project, part) => sendPart(stores, hashes, project, part),
     async complete(project, uploadId, patienceMs) {
       const key = `${project.id}/${uploadId}`
       // The upload itself may be gone by the time that its end is asked for again.
@@ -144,22 +148,25 @@ const unknownUpload = (): CairnError =>
 
 const busy = (what: string): CairnError => new CairnError('UPLOAD_BUSY', what, { hint: 'Try again in a few seconds.' })
 
-function rangeOf(upload: UploadRow, number: number): { start: number; end: number } {
+function lengthOf(upload: UploadRow, number: number): number {
   const range = partRange(upload.draft, number)
-  if (range) return range
+  if (range) return range.end - range.start
   throw new CairnError('BAD_REQUEST', `the upload has parts 0 to ${partCount(upload.draft) - 1}`)
 }
 
-async function sendPart(stores: Stores, hashes: RunningHashes, project: ProjectRow, part: SendPart): Promise<PartAnswer> {
-  const { uploadId, number } = part
-  const upload = await requireUpload(stores, project, uploadId)
-  const { start, end } = rangeOf(upload, number)
-  const sender = { uploadId, number, sender: randomUUID() }
+interface ArrivingPart extends SendPart {
+  number: number
+  length: number
+}
+
+async function sendPart(stores: Stores, hashes: RunningHashes, upload: UploadRow, part: ArrivingPart): Promise<PartAnswer> {
+  const { number } = part
+  const sender = { uploadId: upload.id, number, sender: randomUUID() }
   const claim = await stores.catalog.claimPart(sender, LEASE_SECONDS)
   if (claim === 'gone') throw unknownUpload()
   if (claim === 'received') return { part: number, outcome: 'exists' }
   if (claim === 'busy') throw busy(`part ${number} is being sent by somebody else`)
-  await storePart(stores, hashes, upload, { ...part, sender, length: end - start })
+  await storePart(stores, hashes, upload, { ...part, sender })
   return { part: number, outcome: 'stored' }
 }
 
@@ -167,7 +174,7 @@ async function storePart(
   stores: Stores,
   hashes: RunningHashes,
   upload: UploadRow,
-  part: SendPart & { sender: PartSender; length: number },
+  part: ArrivingPart & { sender: PartSender },
 ): Promise<void> {
   const { number, sender } = part
   let turn: HashTurn | undefined

@@ -10,7 +10,7 @@ import { assertKey } from './key.ts'
 
 type Drafts = Pick<BlobStore, 'beginDraft' | 'putPart' | 'completeDraft' | 'dropDraft'>
 
-const WRITE_BYTES = 1 << 20
+const WRITE_BYTES = 512 * 1024
 /** The disk begins to write while the part still arrives, so that little is left to wait for at its end. */
 const SYNC_BYTES = 4 << 20
 

@@ -99,15 +99,14 @@ async function renew<Q, B>({ context, project, principal }: Call<Q, B>, session:
 }
 
 async function takePart({ context, req, res, project, signal, param }: Call<undefined, undefined>): Promise<void> {
-  const uploadId = param('id')
   const number = /^\d{1,6}$/.test(param('number')) ? Number(param('number')) : -1
-  const length = await context.uploads.partLength(project, uploadId, number)
+  const part = await context.uploads.findPart(project, param('id'), number)
   const announced = announcedLength(req)
-  if (announced !== undefined && announced !== length)
-    throw new CairnError('BAD_REQUEST', `part ${number} has ${length} bytes, and ${announced} are announced`)
+  if (announced !== undefined && announced !== part.length)
+    throw new CairnError('BAD_REQUEST', `part ${number} has ${part.length} bytes, and ${announced} are announced`)
   const md5 = readMd5(req.headers['content-md5'])
-  const answer = await takeBody(context, req, { limit: length, memory: STREAM_BYTES, wait: false, signal }, (bytes) =>
-    context.uploads.sendPart(project, { uploadId, number, bytes, md5, signal }),
+  const answer = await takeBody(context, req, { limit: part.length, memory: STREAM_BYTES, wait: false, signal }, (bytes) =>
+    part.send({ bytes, md5, signal }),
   )
   answerJson(req, res, 200, answer)
 }
