@@ -12,6 +12,8 @@ import { isIntact } from './verify-stream.ts'
 const GAP_BYTES = 64 * 1024
 /** A longer range is cut, so that a reader who leaves early leaves little behind. */
 const RANGE_BYTES = 8 * 1024 * 1024
+/** Given away at once: two writes to a socket for each small member cost more than reading it. */
+const BLOCK_BYTES = 128 * 1024
 /** Reads under way at once for one answer, to hide the storage's latency. */
 const READ_AHEAD = 3
 
@@ -42,9 +44,33 @@ export function planRanges(rows: readonly ObjectRow[]): ReadRange[] {
 
 /**
  * The objects as a pack, in the order of `planRanges`. Unknown and damaged ones are "absent" records; those too large for a
- * pack are left out. Every member is hashed before it is given away. Holds one member and a few opened reads.
+ * pack are left out. Every member is hashed before it is given away. Holds one member, a block and a few opened reads.
  */
-export async function* fetchObjects(
+export function fetchObjects(
+  stores: Stores,
+  project: ProjectRow,
+  digests: readonly Digest[],
+  signal: AbortSignal,
+): AsyncGenerator<Uint8Array> {
+  return inBlocks(packPieces(stores, project, digests, signal))
+}
+
+/** The same bytes, small pieces put together. */
+async function* inBlocks(pieces: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+  let block: Uint8Array[] = []
+  let length = 0
+  for await (const piece of pieces) {
+    block.push(piece)
+    length += piece.length
+    if (length < BLOCK_BYTES) continue
+    yield Buffer.concat(block, length)
+    block = []
+    length = 0
+  }
+  if (length > 0) yield Buffer.concat(block, length)
+}
+
+async function* packPieces(
   stores: Stores,
   project: ProjectRow,
   digests: readonly Digest[],
@@ -126,32 +152,41 @@ async function* cutRange(range: ReadRange, stream: Readable | undefined): AsyncG
   let chunk: Uint8Array = new Uint8Array()
   let ended = source === undefined
 
-  const advance = async (length: number, target: Uint8Array | undefined): Promise<boolean> => {
-    let done = 0
-    while (done < length) {
-      if (chunk.length === 0) {
-        const read = ended ? undefined : await source?.next()
-        if (!read || read.done) {
-          ended = true
-          return false
-        }
-        chunk = read.value
-        continue
-      }
-      const part = chunk.subarray(0, length - done)
-      target?.set(part, done)
-      done += part.length
-      chunk = chunk.subarray(part.length)
+  const more = async (): Promise<boolean> => {
+    while (chunk.length === 0 && !ended) {
+      const read = await source?.next()
+      if (!read || read.done) ended = true
+      else chunk = read.value
     }
-    position += length
-    return true
+    return chunk.length > 0
+  }
+  const take = (length: number): Uint8Array => {
+    const part = chunk.subarray(0, length)
+    chunk = chunk.subarray(part.length)
+    position += part.length
+    return part
+  }
+  const skipTo = async (offset: number): Promise<boolean> => {
+    while (position < offset && (await more())) take(offset - position)
+    return position === offset
+  }
+  // Most members lie inside one chunk and are not copied.
+  const read = async (length: number): Promise<Uint8Array | undefined> => {
+    if (length === 0 || ((await more()) && chunk.length >= length)) return take(length)
+    const bytes = new Uint8Array(length)
+    let filled = 0
+    for (; filled < length && (await more());) {
+      const part = take(length - filled)
+      bytes.set(part, filled)
+      filled += part.length
+    }
+    return filled === length ? bytes : undefined
   }
 
   try {
     for (const row of range.rows) {
-      const bytes = new Uint8Array(row.size)
-      const whole = (await advance(row.offset - position, undefined)) && (await advance(row.size, bytes))
-      yield { row, bytes: whole ? bytes : undefined }
+      const bytes = (await skipTo(row.offset)) ? await read(row.size) : undefined
+      yield { row, bytes }
     }
   } finally {
     stream?.destroy()
