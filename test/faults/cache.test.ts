@@ -152,6 +152,32 @@ describe('checking out', () => {
     expect(folderDigest(file('data'))).toBe(before)
   })
 
+  test(
+    'interrupted in the middle of many files or of a large one ends with 252 and leaves nothing half done',
+    { timeout: 60_000 },
+    async () => {
+      writeMany('data', 1_500, 2_000)
+      writeFileSync(file('large'), Buffer.alloc(80 << 20, 'x'))
+      await here.cairn('add', 'data', 'large')
+      const before = folderDigest(file('data'))
+      for (const wait of [0, 60]) {
+        rmSync(file('data'), { recursive: true, force: true })
+        rmSync(file('large'), { force: true })
+        const { child, ended } = start('checkout')
+        await waitFor(() => existsSync(file('.dvc/tmp/cairn/work')))
+        await sleep(wait)
+        child.kill('SIGINT')
+        // null: it was over, and Node no longer listened.
+      expect([252, 0, null]).toContain(await ended)
+        expect([undefined, before]).toContain(folderDigest(file('data')))
+        expect([undefined, 80 << 20]).toContain(statSync(file('large'), { throwIfNoEntry: false })?.size)
+        expect(readdirSync(file('.dvc/tmp/cairn/work'))).toEqual([])
+      }
+      await here.cairn('checkout')
+      expect(folderDigest(file('data'))).toBe(before)
+    },
+  )
+
   test.skipIf(!canMount)('onto a full disk ends in one clear line and leaves what was there', async () => {
     writeMany('deep/data', 40, 100_000)
     await here.cairn('add', 'deep/data')

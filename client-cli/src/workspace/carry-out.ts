@@ -92,7 +92,8 @@ async function placeWholeFolder(desk: Desk, plan: OutputPlan, options: PlaceOpti
       }
       const target = `${draft}/${file}`
       makeFolder(target.slice(0, target.lastIndexOf('/')), folders)
-      record.add(file, digest, materialize(desk.cache, digest, target, link))
+      const placed = materialize(desk, digest, target, link)
+      record.add(file, digest, placed instanceof Promise ? await placed : placed)
     }
     renameSync(draft, plan.root)
   } catch (error) {
@@ -119,7 +120,7 @@ async function placeEach(desk: Desk, plan: OutputPlan, { link, record, onFile }:
     makeFolder(folder, folders)
     removeEmptyFolder(target)
     const draft = draftFor(desk, folder)
-    materialize(desk.cache, digest, draft, link, { isexec: file === '' && plan.wanted.isexec === true })
+    await materialize(desk, digest, draft, link, { isexec: file === '' && plan.wanted.isexec === true })
     replaceFile(draft, target)
     record.add(file, digest)
     onFile()

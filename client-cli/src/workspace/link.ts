@@ -1,11 +1,12 @@
 import type { Digest } from '@cairn/protocol/digest'
 import { CairnError } from '@cairn/protocol/error'
-import { chmodSync, copyFileSync, linkSync, lstatSync, mkdirSync, rmSync, symlinkSync, type Stats } from 'node:fs'
+import { chmodSync, copyFileSync, linkSync, lstatSync, mkdirSync, rmSync, statSync, symlinkSync, type Stats } from 'node:fs'
 import path from 'node:path'
 import { isNoReflink, readSmall, reflink, writeNew } from '../cache/copy-file.ts'
 import { explainFull } from '../io/full-disk.ts'
 import type { ObjectCache } from '../cache/object-cache.ts'
 import type { LinkType } from '../repo/repo.ts'
+import { copyLarge, LARGE_BYTES } from './copy-large.ts'
 import type { Desk } from './desk.ts'
 
 /** How the workspace's files come to hold what the cache holds, best first. */
@@ -60,22 +61,22 @@ function linkBy(type: Exclude<LinkType, 'copy'>, source: string, target: string)
 
 /**
  * Creates `target` (which must not exist) with the content of an object that the caller has found sound. Returns its stat
- * where that is at hand.
+ * where that is at hand; a promise only for the copy of a large object, which can be interrupted.
  * @throws CairnError STORAGE_FULL
  */
 export function materialize(
-  cache: ObjectCache,
+  { cache, signal }: Pick<Desk, 'cache' | 'signal'>,
   digest: Digest,
   target: string,
   type: LinkType,
   options: { isexec?: boolean } = {},
-): Stats | undefined {
+): Stats | undefined | Promise<undefined> {
   // An executable hard link would make the object itself executable.
   const how = type === 'hardlink' && options.isexec ? 'copy' : type
+  const source = cache.pathOf(digest)
   try {
-    if (how === 'copy' && !options.isexec) return copyOut(cache.pathOf(digest), target)
-    if (how === 'copy') copyOut(cache.pathOf(digest), target)
-    else linkBy(how, cache.pathOf(digest), target)
+    if (how === 'copy') return copyOut(source, target, { isexec: options.isexec === true, signal })
+    linkBy(how, source, target)
     if (how === 'hardlink') return rememberLink(cache, digest, target)
     if (how === 'reflink') chmodSync(target, 0o666 & ~umask())
     if (options.isexec && how !== 'symlink') makeExecutable(target)
@@ -97,12 +98,31 @@ export function makeExecutable(file: string): void {
   chmodSync(file, (lstatSync(file).mode & 0o777) | 0o100)
 }
 
-function copyOut(source: string, target: string): Stats | undefined {
+function copyOut(source: string, target: string, how: CopyOptions): Stats | undefined | Promise<undefined> {
   const bytes = readSmall(source)
-  if (bytes) return writeNew(target, bytes, 0o666)
-  copyFileSync(source, target)
-  chmodSync(target, 0o666 & ~umask())
+  if (bytes && !how.isexec) return writeNew(target, bytes, 0o666)
+  if (!bytes && statSync(source).size > LARGE_BYTES) return copyLargeOut(source, target, how)
+  if (bytes) writeNew(target, bytes, 0o666)
+  else {
+    copyFileSync(source, target)
+    chmodSync(target, 0o666 & ~umask())
+  }
+  if (how.isexec) makeExecutable(target)
   return undefined
+}
+
+interface CopyOptions {
+  isexec: boolean
+  signal: AbortSignal
+}
+
+async function copyLargeOut(source: string, target: string, { isexec, signal }: CopyOptions): Promise<undefined> {
+  try {
+    await copyLarge(source, target, 0o666, signal)
+    if (isexec) makeExecutable(target)
+  } catch (error) {
+    throw explainFull(error, target)
+  }
 }
 
 let mask: number | undefined

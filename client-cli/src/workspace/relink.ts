@@ -23,7 +23,7 @@ export async function relinkRows(desk: Desk, scan: Scan, link: LinkType, fresh?:
     if (waiting) await waiting
     if (!desk.cache.isSound(digestOf(scan, row))) continue
     if (isLinkedAs(desk, scan, row, link)) restat(scan, row)
-    else relinkRow(desk, scan, row, link)
+    else await relinkRow(desk, scan, row, link)
     if (unchanged && !rowMatches(unchanged, row, scan.rows.stat(row))) scan.unchanged = undefined
   }
 }
@@ -48,11 +48,11 @@ function isLinkedAs(desk: Desk, scan: Scan, row: number, link: LinkType): boolea
 }
 
 /** Replaces a row's file by a link to (or a copy of) its object, which is sound. @throws CairnError FAILED when someone changed it meanwhile */
-function relinkRow(desk: Desk, scan: Scan, row: number, link: LinkType): void {
+async function relinkRow(desk: Desk, scan: Scan, row: number, link: LinkType): Promise<void> {
   const file = absoluteOf(scan, row)
   const isexec = ((scan.flags[row] ?? 0) & EXECUTABLE) !== 0
   const draft = draftFor(desk, path.dirname(file))
-  materialize(desk.cache, digestOf(scan, row), draft, link, { isexec })
+  await materialize(desk, digestOf(scan, row), draft, link, { isexec })
   const now = statSync(file, { throwIfNoEntry: false })
   if (!now || !sameContent(now, scan, row)) {
     rmSync(draft, { force: true })
