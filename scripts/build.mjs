@@ -61,7 +61,7 @@ await Promise.all([
   build({
     ...shared,
     target: 'node24',
-    entryPoints: { 'cairn-server': 'server/src/main.ts' },
+    entryPoints: { 'cairn-server': 'server/src/main.ts', 'hash-thread-worker': 'server/src/adapters/hash-thread/worker.ts' },
     outdir: `server/${fresh}`,
     outExtension: { '.js': '.mjs' },
     splitting: true,

@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto'
+import { availableParallelism } from 'node:os'
 import path from 'node:path'
 import type pg from 'pg'
 import { diskBlobStore } from './adapters/blob-store/disk.ts'
@@ -6,6 +7,7 @@ import { withLimit } from './adapters/blob-store/with-limit.ts'
 import { withMetrics } from './adapters/blob-store/with-metrics.ts'
 import { withRetry } from './adapters/blob-store/with-retry.ts'
 import { startEmbeddedPostgres } from './adapters/embedded-postgres.ts'
+import { createHashThread } from './adapters/hash-thread.ts'
 import { createPostgresJobs } from './adapters/jobs/postgres-jobs.ts'
 import { createJwtCodec } from './adapters/jwt.ts'
 import { createCatalog } from './adapters/postgres/catalog.ts'
@@ -114,7 +116,8 @@ export async function openParts(config: Config, log: Log, database: Database, gi
     const metrics = createMetrics()
     const measured = withMetrics(blobs.store, (call) => metrics.blobCall(call))
     const base = { catalog, blobs: measured, clock, notice: createNotice(log, metrics) }
-    const stores: Stores = { ...base, small: createSmallObjects(base) }
+    const hashBeside = availableParallelism() > 1 ? createHashThread() : undefined
+    const stores: Stores = { ...base, small: createSmallObjects(base), hashBeside }
     return {
       config,
       log,

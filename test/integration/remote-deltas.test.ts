@@ -17,7 +17,7 @@ import { digestOf, startTestServer, type TestServer } from '../rig/server.ts'
 import { createStockedCache, quietly, type StockedCache } from '../rig/stocked-cache.ts'
 
 const MIB = 1024 * 1024
-const SIZE = 16 * MIB
+const SIZE = 10 * MIB
 let server: TestServer
 /** `slow` answers after 30 ms, which is slow for a MiB. */
 const lines: Record<'fast' | 'slow', CountingProxy> = {} as never
@@ -119,7 +119,7 @@ describe('a push of a large object that changed a little', () => {
   })
 
   test('finds on a slow line what moved, in the cache or from the server alone', async () => {
-    const moved = insertedAt(base, 3 * MIB, 8 * MIB, 13 * MIB)
+    const moved = insertedAt(base, 2 * MIB, 5 * MIB, 8 * MIB)
     expect((await push(moved, lines.slow)).sent).toBeLessThan(2 * MIB)
     cache.drop(digestOf(base))
     expect((await push(insertedAt(base, 5 * MIB), lines.slow)).sent).toBeLessThan(2 * MIB)
@@ -160,7 +160,7 @@ describe('a pull of a large object that changed a little', () => {
   })
 
   test('compares chunks on a slow line when it was pushed whole', async () => {
-    const bytes = insertedAt(base, 3 * MIB, 9 * MIB)
+    const bytes = insertedAt(base, 3 * MIB, 7 * MIB)
     const { digest } = await push(bytes, lines.fast, quietly())
     expect((await pull(digest, clone(), lines.slow)).received).toBeLessThan(3 * MIB)
   })

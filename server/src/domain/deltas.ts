@@ -11,16 +11,17 @@ import {
   type Segment,
 } from '@cairn/protocol/delta'
 import { type DeltaStream, openDelta } from '@cairn/protocol/delta-stream'
-import { type Digest, isDigest, isTree } from '@cairn/protocol/digest'
+import { type Digest, isDigest, isLegacy, isTree } from '@cairn/protocol/digest'
 import { CairnError } from '@cairn/protocol/error'
 import { deltaKey } from './blob-key.ts'
 import { mendTrees } from './damage.ts'
+import { measureBeside } from './measure-beside.ts'
 import { findRow, isPresent, linkSingle } from './objects.ts'
 import { createPieceReader, type Piece, type PieceReader } from './pieces.ts'
-import type { BlobStore, Bytes, ObjectRow, ProjectRow } from './ports.ts'
+import type { Bytes, ObjectRow, ProjectRow } from './ports.ts'
 import { piecesOf } from './recipe.ts'
 import type { Stores } from './stores.ts'
-import { verifyStream } from './verify-stream.ts'
+import { type Measured, verifyStream } from './verify-stream.ts'
 
 export interface StoreDelta {
   digest: Digest
@@ -46,7 +47,7 @@ export async function storeDelta(stores: Stores, project: ProjectRow, request: S
     checkRecipe(delta.recipe, request)
     const { recipe, pieces } = await resolve(stores, project, delta.recipe, signal)
     const key = deltaKey(project.id, digest)
-    const assembly = assemble(stores.blobs, { recipe, pieces, delta, limit: request.limit, signal })
+    const assembly = assemble(stores, { recipe, pieces, delta, limit: request.limit, signal })
     const size = await stores.blobs.put(key, assembly.bytes, { signal, size: assembly.size })
     const { sha256, size: length } = assembly.measured()
     const object = { digest, size: length, sha256, offset: 0 }
@@ -122,28 +123,62 @@ interface Assembly {
   measured(): { sha256: Uint8Array; size: number }
 }
 
-function assemble(blobs: BlobStore, parts: Resolved & { delta: DeltaStream; limit: number; signal: AbortSignal }): Assembly {
-  const { recipe, pieces, delta, limit, signal } = parts
+function assemble(stores: Stores, parts: Resolved & { delta: DeltaStream; limit: number; signal: AbortSignal }): Assembly {
+  const { recipe, pieces, delta, signal } = parts
   const header = packRecipe(recipe)
   const passing: Uint8Array[] = []
-  const reader = createPieceReader(blobs, pieces, signal)
-  const verified = verifyStream(
-    putTogether(recipe, reader, delta, (literal) => passing.push(literal)),
-    {
-      digest: recipe.digest,
-      limit,
-    },
-  )
+  let measured: Measured | undefined
   async function* store(): AsyncGenerator<Uint8Array> {
+    const reader = createPieceReader(stores.blobs, pieces, signal)
     try {
       yield header
-      for await (const _ of verified.bytes) yield* passing.splice(0)
-      yield* passing.splice(0)
+      const measuring = measure(
+        stores,
+        putTogether(recipe, reader, delta, (literal) => passing.push(literal)),
+        parts,
+      )
+      for (let step = await measuring.next(); ; step = await measuring.next()) {
+        // The last step throws when the object is not what it should be, so that its end is never given away.
+        yield* passing.splice(0)
+        if (!step.done) continue
+        measured = step.value
+        return
+      }
     } finally {
       reader.close()
     }
   }
-  return { bytes: store(), size: header.length + literalBytes(recipe), measured: () => verified.measured() }
+  return {
+    bytes: store(),
+    size: header.length + literalBytes(recipe),
+    measured() {
+      if (!measured) throw new Error('measured() was called before the object was put together')
+      return measured
+    },
+  }
+}
+
+/** Below this, handing over costs what it gains. */
+const BESIDE_BYTES = 8 * 1024 * 1024
+
+/** Takes what `source` yields. A step for each chunk; the last is what they make, verified. */
+async function* measure(
+  { hashBeside }: Stores,
+  source: Bytes,
+  { recipe, limit }: { recipe: Recipe; limit: number },
+): AsyncGenerator<unknown, Measured> {
+  const { digest, size } = recipe
+  if (!hashBeside || size < BESIDE_BYTES || isLegacy(digest)) {
+    const verified = verifyStream(source, { digest, limit })
+    for await (const chunk of verified.bytes) yield chunk
+    return verified.measured()
+  }
+  const sha256 = hashBeside()
+  try {
+    return yield* measureBeside(source, sha256, { digest, limit })
+  } finally {
+    sha256.close()
+  }
 }
 
 async function* putTogether(
@@ -159,7 +194,8 @@ async function* putTogether(
       continue
     }
     for await (const bytes of delta.take(length)) {
-      onLiteral(bytes)
+      // What is yielded is taken, and a literal still has to be stored.
+      onLiteral(Uint8Array.from(bytes))
       yield bytes
     }
   }

@@ -1,5 +1,5 @@
 import type { Digest } from '@cairn/protocol/digest'
-import type { BlobStore, Catalog, Clock, LinkOutcome } from './ports.ts'
+import type { BlobStore, Catalog, Clock, LinkOutcome, SideHash } from './ports.ts'
 import type { SmallObjects } from './small-objects.ts'
 
 /** What every part of the domain works on. `wire.ts` builds it once. */
@@ -7,6 +7,8 @@ export interface Stores {
   catalog: Catalog
   blobs: BlobStore
   clock: Clock
+  /** Where a second core can be had for long hashes. */
+  hashBeside?: (() => SideHash) | undefined
   /** Takes in small objects that come one by one. */
   small: SmallObjects
   /** Told what happened, for the log and the metrics. Never throws. */
