@@ -19,6 +19,7 @@ import type { BlobStore, Catalog, JobQueue } from './domain/ports.ts'
 import { createPrincipals, type TokenCodec } from './domain/principal.ts'
 import { rememberProjects } from './domain/projects.ts'
 import { createSmallObjects } from './domain/small-objects.ts'
+import { createStockLeases } from './domain/stock-leases.ts'
 import type { Stores } from './domain/stores.ts'
 import { createUploads } from './domain/uploads.ts'
 import { createAdmission } from './http/admission.ts'
@@ -207,6 +208,7 @@ export async function serve(parts: Parts): Promise<Serving> {
     admission,
     assembly: createAdmission({ requestsInFlight: ASSEMBLIES, bytesInFlight: Infinity }),
     memory: createObjectMemory(config.limits.cacheBytes),
+    stockLeases: createStockLeases(stores),
     metrics,
     log,
     version: VERSION,

@@ -138,6 +138,8 @@ export interface NewTree {
   bytes: number
   /** Ids of the member objects, ascending, without doubles. */
   members: readonly number[]
+  /** Spares a look at each of them. */
+  vouched?: Vouched | undefined
 }
 
 /** The files of a tree, in its order; a file may come more than once. */
@@ -274,8 +276,11 @@ export interface Catalog {
   openSession(projectId: number, tokenId: string, intent: 'push' | 'pull', lifetimeSeconds: number): Promise<SessionRow>
   /** Extends a session of this project; undefined when there is none or it has expired. */
   renewSession(projectId: number, sessionId: string, lifetimeSeconds: number): Promise<SessionRow | undefined>
-  /** One row for the whole batch: what this session was told is present. */
-  addLease(sessionId: string, objectIds: ArrayLike<number>): Promise<void>
+  /**
+   * One row for the whole batch: what this session was told is present. `lasting: false`: a crash of the database may take
+   * back those of the last second, along with whatever relied on them.
+   */
+  addLease(sessionId: string, objectIds: ArrayLike<number>, options?: { lasting: boolean }): Promise<void>
   closeSession(sessionId: string): Promise<void>
   /** Deletes expired sessions with their leases and the pending trees that no session waits for; their blobs go to the trash. */
   expireSessions(): Promise<{ sessions: number; trees: number }>

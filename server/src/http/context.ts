@@ -3,6 +3,7 @@ import type { Limits } from '../config.ts'
 import type { DirectOffer } from '../domain/direct.ts'
 import type { JobQueue } from '../domain/ports.ts'
 import type { Principals, TokenCodec } from '../domain/principal.ts'
+import type { StockLeases } from '../domain/stock-leases.ts'
 import type { Stores } from '../domain/stores.ts'
 import type { Uploads } from '../domain/uploads.ts'
 import type { Log } from '../log.ts'
@@ -22,6 +23,7 @@ export interface HttpContext {
   /** Keeps the large objects that are put together or cut into chunks at once within bounds; who comes later waits in line. */
   assembly: Admission
   memory: ObjectMemory
+  stockLeases: StockLeases
   metrics: Metrics
   log: Log
   version: string

@@ -8,6 +8,10 @@ import { inTransaction, type Queryable } from './pool.ts'
 type Sessions = Pick<Catalog, 'openSession' | 'renewSession' | 'addLease' | 'closeSession' | 'expireSessions'>
 
 const COLUMNS = 'id, project_id as "projectId", expires_at as "expiresAt"'
+const ADD_LEASE = 'insert into lease (session_id, objects) values ($1, $2)'
+/** Committed without waiting for the disk. */
+const ADD_LEASE_SOON = `with soon as materialized (select set_config('synchronous_commit', 'off', true))
+  insert into lease (session_id, objects) select $1, $2 from soon`
 const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/
 
 export function createSessions(pool: pg.Pool): Sessions {
@@ -30,10 +34,10 @@ export function createSessions(pool: pg.Pool): Sessions {
       )
       return rows[0]
     },
-    addLease: async (sessionId, objectIds) => {
+    addLease: async (sessionId, objectIds, { lasting } = { lasting: true }) => {
       if (objectIds.length === 0) return
       try {
-        await pool.query('insert into lease (session_id, objects) values ($1, $2)', [sessionId, packIds(distinctIds(objectIds))])
+        await pool.query(lasting ? ADD_LEASE : ADD_LEASE_SOON, [sessionId, packIds(distinctIds(objectIds))])
       } catch (error) {
         // foreign_key_violation: the session expired a moment ago.
         if (isCode(error, '23503')) throw new CairnError('SESSION_UNKNOWN', `session ${sessionId} has expired`, { cause: error })

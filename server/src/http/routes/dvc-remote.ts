@@ -75,7 +75,7 @@ export async function serveDvcRemote(context: HttpContext, req: Request, res: Re
   } else if (req.method === 'POST' || req.method === 'PUT') {
     requireScope(principal, 'write')
     if (!digest) throw new CairnError('NOT_FOUND', 'no object has this path')
-    await takeUpload(context, req, res, { project, digest })
+    await takeUpload(context, req, res, { principal, project, digest })
   } else {
     throw new CairnError('NOT_FOUND', 'a remote knows GET, HEAD, PUT and POST')
   }
@@ -103,7 +103,9 @@ async function serveObject(
   try {
     const row = await findObject(context.stores, project, digest)
     // Its next push then sends the lost entry and the tree again; who only reads gets what is left.
-    if (row.broken && allows(principal.token.scopes, 'write')) throw unknownObject(digest)
+    const mayPush = allows(principal.token.scopes, 'write')
+    if (row.broken && mayPush) throw unknownObject(digest)
+    if (mayPush) await context.stockLeases.hold(project, principal.token.id, row)
     const elsewhere = redirectOf(context, req, row)
     if (elsewhere !== undefined) return redirect(res, elsewhere)
     await sendObject(context, req, res, { project, row, stock: true, signal: goneSignal(res) })
@@ -119,12 +121,13 @@ async function takeUpload(
   context: HttpContext,
   req: Request,
   res: Response,
-  asked: { project: ProjectRow; digest: Digest },
+  asked: { principal: Principal; project: ProjectRow; digest: Digest },
 ): Promise<void> {
-  const { project, digest } = asked
+  const { principal, project, digest } = asked
   const signal = goneSignal(res)
   const standing = (await findRow(context.stores, project.id, digest)) ?? null
-  if (isPresent(standing ?? undefined)) {
+  if (standing && isPresent(standing)) {
+    await context.stockLeases.hold(project, principal.token.id, standing)
     answerBytes(req, res, 200, new Uint8Array())
     return
   }
