@@ -237,6 +237,20 @@ test('a body whose source fails is not sent again', async () => {
   await expect(sent).rejects.toMatchObject({ code: 'CACHE_DAMAGED' })
 })
 
+test('the same connection serves who asks first without credentials, and then with them', async () => {
+  const sockets = new Set<unknown>()
+  const server = await listen((req, res) => {
+    sockets.add(req.socket)
+    ok(res)
+  })
+  const stranger = createHttpClient({ base: server.url, credentials: { headers: {}, source: '' }, sockets: 4 })
+  await get(stranger)
+  await get(stranger.as({ headers: { authorization: 'Bearer secret' }, source: 'a test' }))
+  stranger.close()
+  expect(sockets.size).toBe(1)
+  expect(server.seen.map((request) => request.headers.authorization)).toEqual([undefined, 'Bearer secret'])
+})
+
 test('many requests share few connections', async () => {
   const sockets = new Set<unknown>()
   const server = await listen((req, res) => {

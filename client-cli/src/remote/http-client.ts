@@ -58,6 +58,8 @@ export interface HttpClient {
   json<T>(request: HttpRequest): Promise<T>
   /** undefined when the answer is 404 or 410. */
   download(request: Omit<HttpRequest, 'method' | 'body'>): Promise<Download | undefined>
+  /** The same connections for somebody else; closing either closes them. */
+  as(credentials: Credentials): HttpClient
   close(): void
 }
 
@@ -66,10 +68,11 @@ const STRANGER_PATIENCE_SECONDS = 3
 const PATIENCE_SECONDS = 300
 const GONE = [404, 410]
 
-export function createHttpClient(options: HttpClientOptions): HttpClient {
+export const createHttpClient = (options: HttpClientOptions): HttpClient => clientOver(createAgents(options), options)
+
+function clientOver(agents: Agents, options: HttpClientOptions): HttpClient {
   const base = new URL(options.base)
   const patienceSeconds = options.patienceSeconds ?? PATIENCE_SECONDS
-  const agents = createAgents(options)
   const tally = { requests: 0, answered: false, progressAt: 0 }
   const listeners = new Set<(wait: Wait) => void>()
   const onWait = (wait: Wait) => listeners.forEach((listener) => listener(wait))
@@ -124,6 +127,7 @@ export function createHttpClient(options: HttpClientOptions): HttpClient {
       const bytes = continued(first, open, { url: urlOf(request), signal: request.signal })
       return { size: length === undefined ? undefined : Number(length), bytes }
     },
+    as: (credentials) => clientOver(agents, { ...options, credentials }),
     close: () => agents.close(),
   }
 }

@@ -19,6 +19,8 @@ import type { Remote } from './remote.ts'
 
 /** A plain HTTP server gets one request an object, so it takes more of them at once to be quick. */
 const PLAIN_JOBS = 16
+/** A bound for a plain server's jobs, and more than a Cairn server is ever sent at once. */
+const MOST_SOCKETS = 100
 
 /**
  * The remote of that name, or the default one. A url with a Cairn server behind it gets the native protocol, any other http
@@ -50,18 +52,32 @@ function resolve(repo: Repo, config: RemoteConfig): RemoteConfig {
 async function openHttpRemote(repo: Repo, config: RemoteConfig, context: Context, cache: SourceCache): Promise<Remote> {
   const url = new URL(config.url)
   const shared = { name: config.name, url: withoutSecrets(url), cache }
-  const client = (credentials: Credentials, sockets: number) =>
-    createHttpClient({ base: shared.url, credentials, sockets, env: context.env, ...connectionOptions(repo, config) })
-
-  const info = await findServer(repo, shared.url, () => client(NO_CREDENTIALS, 1), context.signal)
+  const connection = { ...connectionOptions(repo, config), patienceSeconds: patienceOf(context.env) }
+  const stranger = createHttpClient({
+    base: shared.url,
+    credentials: NO_CREDENTIALS,
+    sockets: MOST_SOCKETS,
+    env: context.env,
+    ...connection,
+  })
+  const info = await findServer(repo, shared.url, stranger, context.signal)
   if (info) {
-    const http = client(cairnCredentials(url, config, context.env), 32)
+    const http = stranger.as(cairnCredentials(url, config, context.env))
     const deltas = context.env['CAIRN_DELTA'] !== 'off'
     return createCairnRemote({ ...shared, info, http, deltas, bucket: bucketOptions(repo, config, shared.url, context) })
   }
   const jobs = Number(config.options['jobs'] ?? PLAIN_JOBS)
   const method = config.options['method']?.toUpperCase() === 'PUT' ? 'PUT' : 'POST'
-  return createDvcHttpRemote({ ...shared, method, jobs, http: client(dvcCredentials(url, config), 100) })
+  return createDvcHttpRemote({ ...shared, method, jobs, http: stranger.as(dvcCredentials(url, config)) })
+}
+
+/** How long nothing may go well before a server is given up; CAIRN_PATIENCE in seconds. @throws CairnError USAGE */
+function patienceOf(env: Context['env']): number | undefined {
+  const text = env['CAIRN_PATIENCE']
+  if (text === undefined || text === '') return undefined
+  const seconds = Number(text)
+  if (!(seconds >= 0)) throw new CairnError('USAGE', `CAIRN_PATIENCE: '${text}' is not a number of seconds`)
+  return seconds
 }
 
 const BUCKET_SECONDS = { connectSeconds: 3, patienceSeconds: 20 }
@@ -113,22 +129,17 @@ interface Known {
   at: number
 }
 
-async function findServer(repo: Repo, url: string, open: () => HttpClient, signal: AbortSignal): Promise<RemoteInfo | undefined> {
+async function findServer(repo: Repo, url: string, http: HttpClient, signal: AbortSignal): Promise<RemoteInfo | undefined> {
   const file = path.join(repo.tmpDir, 'cairn', 'remotes.json')
   const known = readKnown(file)
   const before = known[url]
   if (before && Date.now() - before.at < BELIEVED_MS) return before.info
-  const http = open()
-  try {
-    const info = await askServer(http, url, signal)
-    if (info) {
-      mkdirSync(path.dirname(file), { recursive: true })
-      writeFileAtomic(file, JSON.stringify({ ...known, [url]: { info, at: Date.now() } satisfies Known }))
-    }
-    return info
-  } finally {
-    http.close()
+  const info = await askServer(http, url, signal)
+  if (info) {
+    mkdirSync(path.dirname(file), { recursive: true })
+    writeFileAtomic(file, JSON.stringify({ ...known, [url]: { info, at: Date.now() } satisfies Known }))
   }
+  return info
 }
 
 /** Anything but Cairn's answer is a plain server's. A server that is down is an error: it may be either. */
@@ -141,8 +152,9 @@ async function askServer(http: HttpClient, url: string, signal: AbortSignal): Pr
     )
   } catch (error) {
     const status = error instanceof CairnError ? Number(error.data?.['status']) : Number.NaN
-    if (isCode(error, 'UNREACHABLE', 'CANCELLED') || status >= 500) throw error
-    if (error instanceof CairnError) return undefined
+    const plain = error instanceof CairnError && !isCode(error, 'UNREACHABLE', 'CANCELLED') && !(status >= 500)
+    if (plain) return undefined
+    http.close()
     throw error
   }
 }
