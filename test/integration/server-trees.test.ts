@@ -3,10 +3,15 @@ import { readdirSync } from 'node:fs'
 import { writeFile } from 'node:fs/promises'
 import path from 'node:path'
 import { gunzipSync, gzipSync } from 'node:zlib'
+import fc from 'fast-check'
+import pg from 'pg'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { type Digest, unpackDigests } from '@cairn/protocol/digest'
+import { type Digest, md5Of, unpackDigests } from '@cairn/protocol/digest'
 import { DIGESTS_TYPE, TREE_DELTA_TYPE } from '@cairn/protocol/limits'
+import { parseTree } from '@cairn/protocol/tree'
 import { applyTreeDelta, encodeTreeDelta } from '@cairn/protocol/tree-delta'
+import { packIds } from '../../server/src/adapters/postgres/id-list.ts'
+import { TYPES } from '../../server/src/adapters/postgres/pool.ts'
 import { digestOf, startTestServer, type TestServer, treeOf } from '../rig/server.ts'
 
 const P = '/api/v1/projects/demo'
@@ -186,6 +191,133 @@ describe('a tree as a delta', () => {
     expect(await answerOf(await send(tree.digest, tree.bytes))).toMatchObject({ linked: true })
   })
 })
+
+describe('a change of a tree', () => {
+  /** What the server wrote down of a tree. */
+  const record = async (digest: Digest) => {
+    const client = new pg.Client({ ...server.poolConfig, types: TYPES })
+    await client.connect()
+    const { rows } = await client.query<{
+      entries: number
+      bytes: number
+      members: string
+      lacking: Buffer | null
+      broken: boolean
+    }>(
+      `select t.entries, t.bytes, encode(t.members, 'hex') as members, t.lacking, t.broken from tree t join object o on o.id = t.object_id
+       where o.md5 = $1 and o.project_id = (select id from project where slug = 'demo')`,
+      [md5Of(digest)],
+    )
+    await client.end()
+    return rows[0]
+  }
+  const commit = (session: unknown, ...roots: Digest[]) =>
+    server.ask('POST', `${P}/sessions/${String(session)}/commit`, { json: { roots } })
+  const rowId = async (digest: Digest) => {
+    const project = await server.parts.stores.catalog.findProject('demo')
+    const [row] = await server.parts.stores.catalog.findObjects(project?.id ?? 0, [digest])
+    return { project: project?.id ?? 0, id: row?.id ?? 0 }
+  }
+  const damage = async (digest: Digest) => {
+    const { project, id } = await rowId(digest)
+    await server.parts.stores.catalog.markDamaged(project, [id])
+  }
+
+  test('is written down as if it had come whole, whatever changed and however often a file is named', async () => {
+    const words = Array.from({ length: 12 }, (_, index) => `${'change '.repeat(index + 1)}${index}`)
+    const known = await Promise.all(words.slice(0, 8).map((word) => put(word)))
+    const all = words.map((word) => digestOf(word))
+    const list = fc.uniqueArray(fc.tuple(fc.stringMatching(/^[a-f]{1,2}$/), fc.nat(all.length - 1)), {
+      selector: ([name]) => name,
+      maxLength: 25,
+    })
+    await fc.assert(
+      fc.asyncProperty(list, list, fc.uuid(), async (before, after, salt) => {
+        const whole = Object.fromEntries(before.map(([name, at]) => [name, known[at % known.length] as Digest]))
+        const base = treeOf({ ...whole, [`salt-${salt}`]: known[0] as Digest })
+        expect(await answerOf(await send(base.digest, base.bytes))).toMatchObject({ linked: true })
+        const tree = treeOf({
+          ...Object.fromEntries(after.map(([name, at]) => [name, all[at] as Digest])),
+          [`salt-2-${salt}`]: known[1] as Digest,
+        })
+        const answer = await answerOf(await sendDelta(tree.digest, base.digest, await deltaOf(base, tree)))
+        const lacks = (answer['missing'] as Digest[]).map((digest) => words[all.indexOf(digest)] ?? '')
+        expect(new Set(lacks)).toEqual(new Set(after.filter(([, at]) => at >= known.length).map(([, at]) => words[at])))
+        expect(answer['linked']).toBe(lacks.length === 0)
+        if (lacks.length > 0) {
+          expect((await record(tree.digest))?.lacking).not.toBeNull()
+          expect(await answerOf(await commit(answer['session'], tree.digest))).toMatchObject({
+            code: 'TREE_INCOMPLETE',
+            data: { missing: answer['missing'] },
+          })
+          for (const word of lacks) await put(word)
+          expect(await answerOf(await commit(answer['session'], tree.digest))).toMatchObject({ linked: [tree.digest] })
+        }
+        const { project } = await rowId(tree.digest)
+        const md5s = Buffer.concat(parseTree(tree.bytes).map((entry) => Buffer.from(md5Of(entry.digest), 'hex')))
+        const found = await server.parts.stores.catalog.findMembers(project, { md5s, legacy: false })
+        expect(await record(tree.digest)).toEqual({
+          entries: parseTree(tree.bytes).length,
+          bytes: found.bytes,
+          members: packIds(found.present).toString('hex'),
+          lacking: null,
+          broken: false,
+        })
+        // Unknown again, for the next round.
+        await forget(all.slice(known.length))
+      }),
+      { numRuns: 12 },
+    )
+  })
+
+  test('waits no less than the whole when a file of it is damaged before the commit', async () => {
+    const { base, files } = await twoTrees('held')
+    const tree = treeOf({ ...files, late: digestOf('held late') })
+    const answer = await answerOf(await sendDelta(tree.digest, base.digest, await deltaOf(base, tree)))
+    expect(answer).toMatchObject({ linked: false, missing: [digestOf('held late')] })
+    await put('held late')
+    await damage(files['f7'] as Digest)
+    expect(await answerOf(await commit(answer['session'], tree.digest))).toMatchObject({
+      code: 'TREE_INCOMPLETE',
+      data: { missing: [files['f7']] },
+    })
+    expect(await stored(tree.digest)).toBe(404)
+    await put('held 7')
+    expect(await answerOf(await commit(answer['session'], tree.digest))).toMatchObject({ linked: [tree.digest] })
+    expect(await record(tree.digest)).toMatchObject({ broken: false, lacking: null })
+  })
+
+  test('of a base that lost a file is looked at in full', async () => {
+    const { base, files } = await twoTrees('lost')
+    await damage(files['f7'] as Digest)
+    const tree = treeOf({ ...files, more: await put('lost more') })
+    const answer = await answerOf(await sendDelta(tree.digest, base.digest, await deltaOf(base, tree)))
+    expect(answer).toMatchObject({ linked: false, missing: [files['f7']] })
+    const without = treeOf(Object.fromEntries(Object.entries(files).filter(([name]) => name !== 'f7')))
+    expect(await answerOf(await sendDelta(without.digest, base.digest, await deltaOf(base, without)))).toMatchObject({
+      linked: true,
+    })
+  })
+
+  test('that waits is in no answer a present tree, and cannot be a base', async () => {
+    const { base, files } = await twoTrees('invisible')
+    const tree = treeOf({ ...files, never: digestOf('invisible never') })
+    expect(await answerOf(await sendDelta(tree.digest, base.digest, await deltaOf(base, tree)))).toMatchObject({ linked: false })
+    const asked = await server.ask('POST', `${P}/objects/missing`, { json: { digests: [tree.digest, base.digest] } })
+    expect(await asked.json()).toMatchObject({ missing: [tree.digest] })
+    const next = treeOf({ ...files, other: await put('invisible other') })
+    expect(await answerOf(await sendDelta(next.digest, tree.digest, await deltaOf(tree, next)))).toMatchObject({
+      code: 'BASE_UNKNOWN',
+    })
+  })
+})
+
+async function forget(digests: readonly Digest[]): Promise<void> {
+  const client = new pg.Client({ ...server.poolConfig, types: TYPES })
+  await client.connect()
+  await client.query(`delete from object where kind = 0 and md5 = any ($1::uuid[])`, [digests.map(md5Of)])
+  await client.end()
+}
 
 describe('what a tree lacks', () => {
   test('comes packed when asked for so, each once and in the order of the tree', async () => {

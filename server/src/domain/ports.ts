@@ -152,10 +152,30 @@ export interface TreeMembers {
 export interface FoundMembers {
   /** md5s of those that are not live, 16 bytes each, each once, in the tree's order. */
   missing: Uint8Array
+  /** How often the tree names each of them. */
+  times: ArrayLike<number>
   /** Ids of the others, ascending, without doubles. */
   present: number[]
   /** The sum of their sizes, where each counts as often as it comes. */
   bytes: number
+  /** The present tree that holds all of them but these. */
+  vouched?: Vouched | undefined
+}
+
+export interface Vouched {
+  /** A live tree that is whole, by its object id. */
+  base: number
+  /** Members that are not the base's. */
+  others: readonly number[]
+}
+
+/** The files that one tree names more or less often than another. */
+export interface ChangedMembers {
+  /** 16 bytes each. */
+  md5s: Uint8Array
+  /** How often the base names each, and how often the tree. */
+  before: readonly number[]
+  after: readonly number[]
 }
 
 export interface SessionRow {
@@ -254,8 +274,21 @@ export interface Catalog {
   ): Promise<LinkOutcome[]>
   /** Which files of a tree are live. A million of them take some 50 MB, and no pause of the server. */
   findMembers(projectId: number, members: TreeMembers): Promise<FoundMembers>
+  /** The same of a tree that is a change of another; undefined when that one is not live or not whole. Costs what changed. */
+  findChangedMembers(
+    projectId: number,
+    base: number,
+    changes: ChangedMembers & { legacy: boolean },
+  ): Promise<FoundMembers | undefined>
   /** Makes a pending tree live (or a broken one whole), with its members, if all members are live; false if one is not. */
   linkTree(projectId: number, digest: Digest, tree: NewTree): Promise<boolean>
+  /** Keeps what is known of a pending tree for its commit. False when a member is no longer live: then nothing is kept. */
+  holdTree(projectId: number, digest: Digest, tree: NewTree & Pick<FoundMembers, 'missing' | 'times'>): Promise<boolean>
+  /**
+   * Makes a pending tree live that was held, if what it lacked is live by now. Resolves with the md5s that are not; undefined
+   * when it was not held, or a member was lost since: then its bytes have to be looked at again.
+   */
+  linkHeldTree(projectId: number, digest: Digest): Promise<Uint8Array | undefined>
   /** Marks objects damaged and every tree that holds one of them broken. Returns the broken trees. */
   markDamaged(projectId: number, objectIds: readonly number[]): Promise<Digest[]>
   /** Makes broken trees whole again whose members are all live by now. Called after damaged objects were stored anew. */

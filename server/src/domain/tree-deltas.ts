@@ -5,6 +5,7 @@ import { applyTreeDelta, encodeTreeDelta } from '@cairn/protocol/tree-delta'
 import { findRow, readObject } from './objects.ts'
 import type { Bytes, ObjectRow, ProjectRow } from './ports.ts'
 import type { Stores } from './stores.ts'
+import { createDifference, type Difference } from './tree-difference.ts'
 
 /**
  * The bytes that a delta makes of a tree that the project has. They are whatever the delta says: the caller compares them
@@ -16,10 +17,20 @@ export async function rebuildTree(
   stores: Stores,
   project: ProjectRow,
   request: { base: Digest; delta: Uint8Array; signal: AbortSignal },
-): Promise<Bytes> {
+): Promise<RebuiltTree> {
   const row = isTree(request.base) ? await findRow(stores, project.id, request.base) : undefined
   if (row?.state !== 'live') throw unknownBase(request.base)
-  return applyTreeDelta(request.delta, readBase(stores, project, row, request.signal), MAX_TREE_BYTES)
+  const difference = createDifference()
+  const base = difference.base(readBase(stores, project, row, request.signal))
+  return { bytes: applyTreeDelta(request.delta, base, MAX_TREE_BYTES), base: row, difference }
+}
+
+export interface RebuiltTree {
+  /** To be read once. */
+  bytes: Bytes
+  base: ObjectRow
+  /** Between the base and what the bytes turn out to be. */
+  difference: Difference
 }
 
 async function* readBase(stores: Stores, project: ProjectRow, row: ObjectRow, signal: AbortSignal): AsyncGenerator<Uint8Array> {

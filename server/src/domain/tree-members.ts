@@ -1,9 +1,9 @@
 import { type Digest, isLegacy } from '@cairn/protocol/digest'
 import { CairnError } from '@cairn/protocol/error'
 import { createTreeScanner } from '@cairn/protocol/tree-scanner'
+import { MD5_BYTES } from './md5-table.ts'
 import type { Bytes, TreeMembers } from './ports.ts'
 
-export const MD5_BYTES = 16
 const FIRST_ENTRIES = 1024
 
 /** What a tree says, apart from the names. */
@@ -19,7 +19,10 @@ interface Collector {
   end(): ScannedTree
 }
 
-function createCollector(legacy: boolean): Collector {
+/** Called with each file's md5, 16 bytes at the offset. */
+export type OnMember = (md5s: Uint8Array, offset: number) => void
+
+function createCollector(legacy: boolean, onMember?: OnMember): Collector {
   let md5s = new Uint8Array(FIRST_ENTRIES * MD5_BYTES)
   let filled = 0
   const scanner = createTreeScanner((entry) => {
@@ -29,6 +32,7 @@ function createCollector(legacy: boolean): Collector {
       md5s = larger
     }
     entry.copyMd5(md5s, filled)
+    onMember?.(md5s, filled)
     filled += MD5_BYTES
   })
   return {
@@ -49,8 +53,8 @@ export interface CheckedTree {
  * one. What is wrong is told at the end, so that damage on the way is told first, by whoever hashes `source`.
  * @throws CairnError (from `bytes`) BAD_TREE
  */
-export function checkTree(source: Bytes, digest: Digest): CheckedTree {
-  const collector = createCollector(isLegacy(digest))
+export function checkTree(source: Bytes, digest: Digest, onMember?: OnMember): CheckedTree {
+  const collector = createCollector(isLegacy(digest), onMember)
   let result: ScannedTree | undefined
 
   async function* pass(): AsyncGenerator<Uint8Array> {

@@ -1,4 +1,4 @@
-import { type Digest, packDigests } from '@cairn/protocol/digest'
+import { type Digest, isLegacy, packDigests } from '@cairn/protocol/digest'
 import { CairnError, isCode } from '@cairn/protocol/error'
 import { MAX_TREE_BYTES } from '@cairn/protocol/limits'
 import { createTreeReader } from '@cairn/protocol/tree'
@@ -8,6 +8,7 @@ import { type Lacking, lacking, nothingLacking } from './lacking.ts'
 import { findRow, isPresent, linkSingle, readObject } from './objects.ts'
 import type { Bytes, FoundMembers, ObjectRow, ProjectRow } from './ports.ts'
 import type { Stores } from './stores.ts'
+import type { RebuiltTree } from './tree-deltas.ts'
 import { checkTree, type ScannedTree, scanTree } from './tree-members.ts'
 import { verifyStream } from './verify-stream.ts'
 
@@ -17,7 +18,7 @@ const MAX_NAMED = 100_000
 export interface StoreTree {
   digest: Digest
   /** Gives the tree's exact bytes, whole or as they arrive; not called when the tree is present already. */
-  read: () => Promise<Uint8Array | Bytes>
+  read: () => Promise<Uint8Array | Bytes | RebuiltTree>
   /** Where an incomplete tree waits for its entries. Without one it is refused. */
   session?: string | undefined
   signal: AbortSignal
@@ -33,6 +34,8 @@ export interface StoredTree {
 
 /** Ids in one row of a session's leases. */
 const LEASE_IDS = 50_000
+/** With more than this missing, nearly everything has to be looked at again anyway. */
+const MOST_HELD = 100_000
 /** A larger tree has to be sorted by path, as dvc sorts it: then a look at each entry finds the doubles. */
 const MAX_UNSORTED_BYTES = 32 * 1024 * 1024
 
@@ -50,9 +53,12 @@ export async function storeTree(stores: Stores, project: ProjectRow, request: St
     return { linked: true, outcome: 'exists', size: standing.size, missing: nothingLacking }
   }
   const { tree, size, found } = await takeTree(stores, project, request, standing)
-  if (session) await leaseTree(stores, project, digest, { session, present: found.present })
+  if (session) await leaseTree(stores, project, digest, { session, found })
   const missing = lacking(found.missing, tree.members)
-  if (missing.count > 0) return { linked: false, outcome: 'stored', size, missing }
+  if (missing.count > 0) {
+    if (standing?.state !== 'live') await holdTree(stores, project, digest, tree, found)
+    return { linked: false, outcome: 'stored', size, missing }
+  }
 
   const lost = await linkTree(stores, project, digest, tree, found)
   if (lost.count > 0 && session === undefined) throw incompleteTree(digest, lost)
@@ -70,28 +76,64 @@ interface TakenTree {
 async function takeTree(
   stores: Stores,
   project: ProjectRow,
-  { digest, read, session, signal }: StoreTree,
+  request: StoreTree,
   standing: ObjectRow | undefined,
 ): Promise<TakenTree> {
-  const given = await read()
-  const verified = verifyStream(given instanceof Uint8Array ? once(given) : given, { digest, limit: MAX_TREE_BYTES })
-  const checked = checkTree(verified.bytes, digest)
+  const source = sourceOf(await request.read())
+  const { digest, signal } = request
+  const verified = verifyStream(source.bytes, { digest, limit: MAX_TREE_BYTES })
+  const checked = checkTree(verified.bytes, digest, source.rebuilt?.difference.after)
   // A live tree that is only broken keeps its row and its blob: its closure is all it lacks.
   const key = standing?.state === 'live' ? undefined : singleKey(project.id, digest)
-  if (key === undefined) for await (const chunk of checked.bytes) void chunk
-  else await stores.blobs.put(key, checked.bytes, { signal, size: given instanceof Uint8Array ? given.length : undefined })
-  const { size, sha256 } = verified.measured()
-  const tree = checked.scanned()
   try {
+    if (key === undefined) for await (const chunk of checked.bytes) void chunk
+    else await stores.blobs.put(key, checked.bytes, { signal, size: source.size })
+    const { size, sha256 } = verified.measured()
+    const tree = checked.scanned()
     if (key !== undefined && !tree.sorted) await refuseDoubles(stores, { key, digest, size }, signal)
-    const found = await stores.catalog.findMembers(project.id, tree.members)
-    if (found.missing.length > 0 && session === undefined) throw incompleteTree(digest, lacking(found.missing, tree.members))
+    const found = await findMembers(stores, project, tree, source.rebuilt)
+    if (found.missing.length > 0 && request.session === undefined)
+      throw incompleteTree(digest, lacking(found.missing, tree.members))
     if (key !== undefined) await linkSingle(stores, project, key, { digest, size, sha256, offset: 0 }, { state: 'pending' })
     return { tree, size, found }
   } catch (error) {
     if (key !== undefined && isCode(error, 'BAD_TREE', 'TREE_INCOMPLETE')) await stores.blobs.delete([key])
     throw error
+  } finally {
+    await source.rebuilt?.difference.close()
   }
+}
+
+function sourceOf(given: Uint8Array | Bytes | RebuiltTree): { bytes: Bytes; size?: number; rebuilt?: RebuiltTree } {
+  if (given instanceof Uint8Array) return { bytes: once(given), size: given.length }
+  return 'difference' in given ? { bytes: given.bytes, rebuilt: given } : { bytes: given }
+}
+
+/** Of a tree that came as a difference only what differs is looked at, as long as its base is whole. */
+async function findMembers(
+  stores: Stores,
+  project: ProjectRow,
+  { members }: ScannedTree,
+  rebuilt: RebuiltTree | undefined,
+): Promise<FoundMembers> {
+  if (rebuilt && isPresent(rebuilt.base) && isLegacy(rebuilt.base.digest) === members.legacy) {
+    const changes = await rebuilt.difference.finish()
+    const { legacy } = members
+    const found = changes && (await stores.catalog.findChangedMembers(project.id, rebuilt.base.id, { ...changes, legacy }))
+    if (found) return found
+  }
+  return stores.catalog.findMembers(project.id, members)
+}
+
+async function holdTree(
+  stores: Stores,
+  project: ProjectRow,
+  digest: Digest,
+  tree: ScannedTree,
+  found: FoundMembers,
+): Promise<void> {
+  const { present: members, bytes, vouched, missing, times } = found
+  await stores.catalog.holdTree(project.id, digest, { entries: tree.entries, bytes, members, vouched, missing, times })
 }
 
 async function refuseDoubles(
@@ -106,16 +148,18 @@ async function refuseDoubles(
   reader.end()
 }
 
+/** A tree that is held stays with all of its members; what it is a change of need not be named file by file. */
 async function leaseTree(
   stores: Stores,
   project: ProjectRow,
   digest: Digest,
-  held: { session: string; present: readonly number[] },
+  { session, found }: { session: string; found: FoundMembers },
 ): Promise<void> {
   const row = await findRow(stores, project.id, digest)
-  if (row) await stores.catalog.addLease(held.session, [row.id])
-  for (let from = 0; from < held.present.length; from += LEASE_IDS)
-    await stores.catalog.addLease(held.session, held.present.slice(from, from + LEASE_IDS))
+  const members = found.vouched ? [found.vouched.base, ...found.vouched.others] : found.present
+  for (let from = 0; from < members.length; from += LEASE_IDS)
+    await stores.catalog.addLease(session, members.slice(from, from + LEASE_IDS))
+  if (row) await stores.catalog.addLease(session, [row.id])
 }
 
 async function* once(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
@@ -189,6 +233,8 @@ async function linkWaitingTree(
 ): Promise<Lacking | undefined> {
   const waits = row !== undefined && (row.state === 'pending' || (row.state === 'live' && row.broken))
   if (!waits) return { count: 1, digests: () => [root], packed: () => packDigests([root]) }
+  const held = await stores.catalog.linkHeldTree(project.id, root)
+  if (held) return held.length === 0 ? undefined : lacking(held, { legacy: isLegacy(root) })
   const tree = await scanTree(readObject(stores, project.id, row, { signal }), root)
   const lost = await linkTree(stores, project, root, tree, await stores.catalog.findMembers(project.id, tree.members))
   return lost.count === 0 ? undefined : lost

@@ -1,8 +1,10 @@
 import type pg from 'pg'
 import { KIND_LEGACY } from '@cairn/protocol/digest'
-import type { FoundMembers, TreeMembers } from '../../domain/ports.ts'
+import { createCounts, createMd5Table, MD5_BYTES } from '../../domain/md5-table.ts'
+import type { ChangedMembers, FoundMembers, TreeMembers } from '../../domain/ports.ts'
+import { unpackIds } from './id-list.ts'
+import type { Queryable } from './pool.ts'
 
-const MD5_BYTES = 16
 /** Files in one question: some 20 ms of work here and of the database each. */
 const BATCH = 20_000
 
@@ -17,7 +19,8 @@ interface Answer {
 export async function findMembers(pool: pg.Pool, projectId: number, { md5s, legacy }: TreeMembers): Promise<FoundMembers> {
   const count = md5s.length / MD5_BYTES
   const ids = new Float64Array(count)
-  const missing = createMd5Set()
+  const missing = createMd5Table()
+  const times = createCounts()
   let known = 0
   let bytes = 0
   for (let from = 0; from < count; from += BATCH) {
@@ -33,13 +36,14 @@ export async function findMembers(pool: pg.Pool, projectId: number, { md5s, lega
     const [answer] = rows
     bytes += answer?.bytes ?? 0
     for (const id of numbersOf(answer?.ids)) ids[known++] = id
-    for (const place of numbersOf(answer?.absent)) missing.add(batch, (place - 1) * MD5_BYTES)
+    for (const place of numbersOf(answer?.absent)) times.add(missing.place(batch, (place - 1) * MD5_BYTES))
   }
-  return { missing: missing.bytes(), present: distinct(ids.subarray(0, known)), bytes }
+  const counted = Array.from({ length: missing.count }, (_, place) => times.of(place))
+  return { missing: missing.bytes(), times: counted, present: distinct(ids.subarray(0, known)), bytes }
 }
 
 /** md5s as the literal of an array parameter. */
-function uuidArray(md5s: Uint8Array): string {
+export function uuidArray(md5s: Uint8Array): string {
   const hex = Buffer.from(md5s.buffer, md5s.byteOffset, md5s.byteLength).toString('hex')
   return `{${hex.replace(/.{32}(?=.)/g, '$&,')}}`
 }
@@ -53,34 +57,81 @@ function distinct(ids: Float64Array): number[] {
   return once
 }
 
-/** md5s in the order they came, each once: an open-addressing table of places in one buffer. md5 is its own hash. */
-function createMd5Set(): { add(bytes: Uint8Array, offset: number): void; bytes(): Uint8Array } {
-  let held: Buffer = Buffer.alloc(0)
-  let slots = new Uint32Array(0)
-  let count = 0
-  const slotOf = (md5: Buffer): number => {
-    let slot = md5.readUInt32LE(0) & (slots.length - 1)
-    for (let at = slots[slot] ?? 0; at !== 0; at = slots[slot] ?? 0) {
-      if (held.compare(md5, 0, MD5_BYTES, (at - 1) * MD5_BYTES, at * MD5_BYTES) === 0) return slot
-      slot = (slot + 1) & (slots.length - 1)
+export interface FoundFile {
+  id: number
+  size: number
+}
+
+/** The live files of these md5s, by their place among them. Of few: a row each. */
+export async function findFiles(
+  client: Queryable,
+  projectId: number,
+  md5s: Uint8Array,
+  legacy: boolean,
+): Promise<Array<FoundFile | undefined>> {
+  const found: Array<FoundFile | undefined> = Array.from({ length: md5s.length / MD5_BYTES })
+  for (let from = 0; from < found.length; from += BATCH) {
+    const batch = md5s.subarray(from * MD5_BYTES, (from + BATCH) * MD5_BYTES)
+    const { rows } = await client.query<FoundFile & { place: number }>(
+      `select x.place, o.id, o.size from unnest($2::uuid[]) with ordinality as x (md5, place)
+       join object o on o.project_id = $1 and o.md5 = x.md5 and o.kind = $3 and o.state = 'live'`,
+      [projectId, uuidArray(batch), legacy ? KIND_LEGACY : 0],
+    )
+    for (const { place, id, size } of rows) found[from + place - 1] = { id, size }
+  }
+  return found
+}
+
+/** The base's members with what changed; undefined when the base cannot vouch for them. */
+export async function findChangedMembers(
+  pool: pg.Pool,
+  projectId: number,
+  base: number,
+  changes: ChangedMembers & { legacy: boolean },
+): Promise<FoundMembers | undefined> {
+  const { rows } = await pool.query<{ members: Buffer; bytes: number }>(
+    `select t.members, t.bytes from tree t join object o on o.id = t.object_id
+     where t.object_id = $2 and t.project_id = $1 and not t.broken and o.state = 'live'`,
+    [projectId, base],
+  )
+  const [tree] = rows
+  if (tree === undefined) return undefined
+  const { md5s, before, after, legacy } = changes
+  const files = await findFiles(pool, projectId, md5s, legacy)
+  let { bytes } = tree
+  const [others, gone] = [new Set<number>(), new Set<number>()]
+  const missing: number[] = []
+  for (const [place, file] of files.entries()) {
+    const [was, is] = [before[place] ?? 0, after[place] ?? 0]
+    if (file === undefined && was > 0) return undefined
+    if (file === undefined) missing.push(place)
+    else {
+      bytes += file.size * (is - was)
+      if (was === 0) others.add(file.id)
+      else if (is === 0) gone.add(file.id)
     }
-    return slot
   }
-  const grow = () => {
-    const capacity = Math.max(1024, count * 2)
-    held = Buffer.concat([held], capacity * MD5_BYTES)
-    slots = new Uint32Array(capacity * 2)
-    for (let at = 0; at < count; at++) slots[slotOf(held.subarray(at * MD5_BYTES, (at + 1) * MD5_BYTES))] = at + 1
-  }
+  const present = merged(tree.members, others, gone)
+  const lacking = Buffer.concat(missing.map((place) => md5s.subarray(place * MD5_BYTES, (place + 1) * MD5_BYTES)))
   return {
-    add(bytes, offset) {
-      if (count * MD5_BYTES === held.length) grow()
-      const md5 = Buffer.from(bytes.buffer, bytes.byteOffset + offset, MD5_BYTES)
-      const slot = slotOf(md5)
-      if (slots[slot] !== 0) return
-      md5.copy(held, count * MD5_BYTES)
-      slots[slot] = ++count
-    },
-    bytes: () => held.subarray(0, count * MD5_BYTES),
+    missing: lacking,
+    times: missing.map((place) => after[place] ?? 0),
+    present,
+    bytes,
+    vouched: { base, others: [...others] },
   }
+}
+
+/** Packed ids with some more and some less, ascending, without doubles. */
+export function merged(packed: Uint8Array, more: Iterable<number>, less: ReadonlySet<number> = new Set()): number[] {
+  const ids: number[] = []
+  const waiting = [...new Set(more)].sort((a, b) => b - a)
+  for (const id of unpackIds(packed)) {
+    for (let next = waiting.at(-1); next !== undefined && next <= id; next = waiting.at(-1)) {
+      waiting.pop()
+      if (next < id) ids.push(next)
+    }
+    if (!less.has(id)) ids.push(id)
+  }
+  return ids.concat(waiting.reverse())
 }

@@ -6,9 +6,9 @@ import { CairnError } from '@cairn/protocol/error'
 import { MAX_TREE_BASES, TREE_DELTA_TYPE } from '@cairn/protocol/limits'
 import { z } from 'zod'
 import { findObject, findRow, readObject } from '../../domain/objects.ts'
-import type { Bytes, ObjectRow } from '../../domain/ports.ts'
+import type { ObjectRow } from '../../domain/ports.ts'
 import { ensureSession } from '../../domain/sessions.ts'
-import { findTreeDelta, rebuildTree } from '../../domain/tree-deltas.ts'
+import { findTreeDelta, rebuildTree, type RebuiltTree } from '../../domain/tree-deltas.ts'
 import { storeTree } from '../../domain/trees.ts'
 import { answerBytes, answerJson, sendStream } from '../answer.ts'
 import { type Call, type Route, route } from '../handler.ts'
@@ -108,7 +108,7 @@ async function takeTree(call: Call<z.infer<typeof sendQuery>, undefined>): Promi
   answerBytes(req, res, 200, missing.packed())
 }
 
-async function readRebuilt(call: Call<unknown, undefined>, base: Digest): Promise<Bytes> {
+async function readRebuilt(call: Call<unknown, undefined>, base: Digest): Promise<RebuiltTree> {
   const { context, req, res, project, signal } = call
   const standing = await findRow(context.stores, project.id, base)
   const delta = await readTreeDelta(context, req, res, { baseBytes: standing?.size ?? 0, signal })
