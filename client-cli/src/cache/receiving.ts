@@ -16,7 +16,6 @@ import path from 'node:path'
 import { setImmediate } from 'node:timers/promises'
 import { type Digest, isLegacy, isTree, md5Of } from '@cairn/protocol/digest'
 import { CairnError, isCode } from '@cairn/protocol/error'
-import { writeFileAtomic } from '../io/atomic-write.ts'
 import { explainFull } from '../io/full-disk.ts'
 import { addSpan, missingSpans, prefixLength, type Span } from './byte-spans.ts'
 import { createMd5, md5OfBytes } from './md5.ts'
@@ -48,6 +47,7 @@ const KEPT_MS = 7 * 24 * 3600 * 1000
 /** So much may have to be fetched again after a kill. */
 const NOTED_BYTES = 4 << 20
 const READ_BYTES = 1 << 20
+const NOTE_BYTES = 4096
 /** At once while others wait for the thread. */
 const CATCH_UP_BYTES = 4 << 20
 
@@ -137,8 +137,7 @@ function takeOver(from: string, draft: string, size: number): Span[] | undefined
   const note = readNote(from)
   try {
     renameSync(from, draft)
-    if (note) writeNote(draft, note)
-    rmSync(noteOf(from), { force: true })
+    renameSync(noteOf(from), noteOf(draft))
   } catch (error) {
     if (isCode(error, 'ENOENT')) return undefined
     throw error
@@ -149,8 +148,13 @@ function takeOver(from: string, draft: string, size: number): Span[] | undefined
   return undefined
 }
 
-function writeNote(draft: string, { size, spans }: Note): void {
-  writeFileAtomic(noteOf(draft), JSON.stringify({ size, spans: spans.map(({ start, end }) => [start, end]) }))
+/**
+ * In place, and always in one write of the same length: a kill leaves the old note or the new one. Replacing the file by a
+ * rename would make some file systems write it out each time.
+ */
+function writeNote(fd: number, { size, spans }: Note): void {
+  const text = JSON.stringify({ size, spans: spans.map(({ start, end }) => [start, end]) })
+  writeSync(fd, text.padEnd(Math.ceil(text.length / NOTE_BYTES) * NOTE_BYTES), 0)
 }
 
 interface Draft {
@@ -162,6 +166,7 @@ interface Draft {
 
 function receive(draft: string, { digest, size, spans: known, adopt }: Draft): Receiving {
   const fd = openSync(draft, known ? 'r+' : 'w+', 0o600)
+  const noteFd = openSync(noteOf(draft), known ? 'r+' : 'w', 0o600)
   if (!known) ftruncateSync(fd, size)
   const md5 = createMd5({ legacy: isLegacy(digest) && !isTree(digest) })
   let spans: Span[] = known ?? []
@@ -170,7 +175,7 @@ function receive(draft: string, { digest, size, spans: known, adopt }: Draft): R
   let buffer: Buffer | undefined
 
   const note = () => {
-    writeNote(draft, { size, spans })
+    writeNote(noteFd, { size, spans })
     unnoted = 0
   }
 
@@ -185,8 +190,12 @@ function receive(draft: string, { digest, size, spans: known, adopt }: Draft): R
       hashed += read
     }
   }
-  const discard = () => {
+  const close = () => {
     closeSync(fd)
+    closeSync(noteFd)
+  }
+  const discard = () => {
+    close()
     rmSync(draft, { force: true })
     rmSync(noteOf(draft), { force: true })
   }
@@ -220,14 +229,14 @@ function receive(draft: string, { digest, size, spans: known, adopt }: Draft): R
         discard()
         throw new CairnError('DIGEST_MISMATCH', `the bytes received for '${digest}' do not hash to it; nothing was stored`)
       }
-      closeSync(fd)
+      close()
       adopt(draft, digest)
       rmSync(noteOf(draft), { force: true })
     },
     pause() {
       if (spans.length === 0) return discard()
       note()
-      closeSync(fd)
+      close()
       const paused = draft.replace(/~[^~]*$/, '~paused')
       renameSync(draft, paused)
       renameSync(noteOf(draft), noteOf(paused))
