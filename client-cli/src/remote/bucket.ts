@@ -26,6 +26,8 @@ const REMEMBERED_MS = 15 * 60_000
 export interface Bucket {
   /** False for a while after it was out of reach. */
   mayTry(): boolean
+  /** Nothing more goes there in this run. */
+  leave(why: string): void
   /**
    * The client for URLs of that origin, once a look through `check` has found the very bucket there: a name or an address may
    * mean another machine in another network. undefined when it has not.
@@ -44,15 +46,19 @@ export function openBucket(options: BucketOptions): Bucket {
     opened.push(http)
     return (await findsBucket(http, check, signal)) ? http : giveUp(`nobody at ${origin} shows what the bucket would`)
   }
-  const giveUp = (why: string) => {
+  const leave = (why: string) => {
     if (mayTry) options.say(`everything goes through the server: ${why}`)
     mayTry = false
+  }
+  const giveUp = (why: string) => {
+    leave(why)
     remember(options)
     return undefined
   }
 
   return {
     mayTry: () => mayTry,
+    leave,
     async reach(text, check, signal) {
       const url = followable(text, options.server)
       if (url === undefined || url.origin !== followable(check.url, options.server)?.origin)

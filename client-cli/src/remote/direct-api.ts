@@ -1,7 +1,7 @@
 import path from 'node:path'
 import type { DirectCommitAnswer, DirectGetAnswer, DirectPutAnswer, RemoteInfo } from '@cairn/protocol/api'
 import type { Digest } from '@cairn/protocol/digest'
-import { isCode } from '@cairn/protocol/error'
+import { type CairnError, isCode } from '@cairn/protocol/error'
 import { type Bucket, type BucketOptions, openBucket } from './bucket.ts'
 import { type DirectJournal, openDirectJournal } from './direct-journal.ts'
 import type { HttpClient } from './http-client.ts'
@@ -30,6 +30,8 @@ export interface DirectApi {
   commit(digest: Digest, upload: string, options: { session: string; signal: AbortSignal }): Promise<void>
   /** undefined: it has to come another way. @throws CairnError OBJECT_UNKNOWN */
   source(digest: Digest, signal: AbortSignal): Promise<{ size: number; url: string; bucket: HttpClient } | undefined>
+  /** Says why one object went another way; when the line broke, the others do too. */
+  failed(digest: Digest, error: CairnError): void
   readonly journal: DirectJournal
   close(): void
 }
@@ -74,6 +76,11 @@ export function createDirectApi(http: HttpClient, info: RemoteInfo, options: Buc
       if (answer === undefined || object?.url === undefined) return undefined
       const reached = await bucket.reach(object.url, answer.check, signal)
       return reached && { size: object.size, url: object.url, bucket: reached }
+    },
+
+    failed(digest, error) {
+      if (isCode(error, 'UNREACHABLE')) bucket.leave(error.message)
+      else options.say(`${digest}: not by way of the bucket: ${error.message}`)
     },
 
     close: () => bucket.close(),

@@ -28,7 +28,7 @@ export const fetchDirect: FetchWay = async (fetch, digest, tally) => {
         return true
       }
       if (isCode(error, 'FORBIDDEN') && performance.now() - begin > FRESH_MS && urls < URLS) continue
-      options.report({ type: 'debug', text: `${digest}: not straight from the bucket: ${error.message}` })
+      direct.failed(digest, error)
       return false
     }
   }

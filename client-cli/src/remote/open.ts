@@ -80,7 +80,7 @@ function patienceOf(env: Context['env']): number | undefined {
   return seconds
 }
 
-const BUCKET_SECONDS = { connectSeconds: 3, patienceSeconds: 20 }
+const BUCKET_SECONDS = { connectSeconds: 3, patienceSeconds: 10 }
 
 /** undefined: everything goes through the server. Not an option of the remote, for stock dvc refuses those it does not know. */
 function bucketOptions(repo: Repo, config: RemoteConfig, server: string, { env, report }: Context): BucketOptions | undefined {

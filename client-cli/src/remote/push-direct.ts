@@ -9,8 +9,8 @@ import { noteUnsound, type Outgoing } from './outgoing.ts'
 import { changedObject, noteRefusal, type PushRun } from './push-run.ts'
 import type { PushWay } from './push-single.ts'
 
-/** Below this the two questions cost more than the server's share of the work. */
-const SMALLEST = 16 * 1024 * 1024
+/** Below this the two questions cost more than they save: at 6 MiB a fifth of the CPU, at 30 ms the time of 60 ms. */
+const SMALLEST = 8 * 1024 * 1024
 /** One that breaks off was sent for nothing, so what is larger goes in parts, of which only one is. */
 const LARGEST = 1024 * 1024 * 1024
 
@@ -19,7 +19,7 @@ const LARGEST = 1024 * 1024 * 1024
  * for. Whatever fails there is sent through the server.
  */
 export const pushDirect: PushWay = async (run, object) => {
-  const { direct, options } = run
+  const { direct } = run
   if (!direct?.offers('put') || object.size < SMALLEST || object.size > LARGEST || isLegacy(object.digest)) return false
   if (direct.journal.isBegun(object.digest)) return false
   try {
@@ -27,7 +27,7 @@ export const pushDirect: PushWay = async (run, object) => {
   } catch (error) {
     if (!(error instanceof CairnError) || isCode(error, 'CANCELLED', 'SESSION_UNKNOWN')) throw error
     if (isCode(error, 'DIGEST_CONFLICT')) noteRefusal(run, object.digest, error)
-    else options.report({ type: 'debug', text: `${object.digest}: not straight to the bucket: ${error.message}` })
+    else direct.failed(object.digest, error)
     return isCode(error, 'DIGEST_CONFLICT')
   }
 }
