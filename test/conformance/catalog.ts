@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
-import { type Digest, packDigests, unpackDigests } from '@cairn/protocol/digest'
+import { type Digest, md5Of, packDigests, unpackDigests } from '@cairn/protocol/digest'
 import type { Catalog, LinkOutcome, NewObject, NewTree } from '../../server/src/domain/ports.ts'
 import { freshKey, objectOf, objectsOf } from '../rig/objects.ts'
 
@@ -220,6 +220,67 @@ export function testCatalog(name: string, open: () => Promise<OpenCatalog>): voi
         const tree = objectOf('only bytes', { tree: true })
         await store([tree])
         expect(await missing(tree.digest)).toEqual([tree.digest])
+      })
+
+      test('the files of a tree are told apart, each missing one once, and sizes count as often as files come', async () => {
+        const [a, b, gone, unknown] = [objectOf('aa'), objectOf('bbb'), objectOf('gone'), objectOf('unknown')]
+        await store([a, b, gone])
+        const members = await idsOf([a, b])
+        await catalog.markDamaged(project, [await idOf(gone)])
+        const found = await catalog.findMembers(project, membersOf([b, unknown, a, gone, unknown, b]))
+        expect({ ...found, missing: hexOf(found.missing) }).toEqual({
+          missing: [unknown, gone].map((object) => md5Of(object.digest)).join(''),
+          times: [2, 1],
+          present: members,
+          bytes: 2 + 2 * 3,
+        })
+        expect((await catalog.findMembers(project, { ...membersOf([a]), legacy: true })).present).toEqual([])
+        const other = (await newProject(catalog)).id
+        expect((await catalog.findMembers(other, membersOf([a]))).present).toEqual([])
+      })
+
+      test('invariant 5: a base vouches for its members only while it is whole', async () => {
+        const [a, b, c] = [objectOf('base a'), objectOf('base b'), objectOf('base c')]
+        await store([a, b, c])
+        const base = await idOf(await linkedTree('base', [a, b]))
+        const changes = { md5s: membersOf([b, c]).md5s, before: [1, 0], after: [0, 1], legacy: false }
+        const found = await catalog.findChangedMembers(project, base, changes)
+        expect(found).toMatchObject({ present: await idsOf([a, c]), vouched: { base, others: await idsOf([c]) }, times: [] })
+        expect(await catalog.findChangedMembers((await newProject(catalog)).id, base, changes)).toBeUndefined()
+
+        const tree = objectOf('change', { tree: true })
+        await store([tree], 'pending')
+        const change = { entries: 2, bytes: 0, members: found?.present ?? [], vouched: found?.vouched }
+        await catalog.markDamaged(project, [await idOf(a)])
+        expect(await catalog.linkTree(project, tree.digest, change)).toBe(false)
+        expect(await catalog.findChangedMembers(project, base, changes)).toBeUndefined()
+        await store([a])
+        await catalog.mendTrees(project)
+        expect(await catalog.linkTree(project, tree.digest, change)).toBe(true)
+        expect(await missing(tree.digest)).toEqual([])
+      })
+
+      test('invariant 5: a tree that is held waits until what it lacked is here, and notices what it loses meanwhile', async () => {
+        const [a, late] = [objectOf('held a'), objectOf('held late')]
+        const tree = objectOf('held', { tree: true })
+        await store([a])
+        await store([tree], 'pending')
+        const { missing: lacking, times, present, bytes } = await catalog.findMembers(project, membersOf([a, late, late]))
+        const held = { entries: 3, bytes, members: present, missing: lacking, times }
+        expect(await catalog.linkHeldTree(project, tree.digest)).toBeUndefined()
+        expect(await catalog.holdTree(project, tree.digest, held)).toBe(true)
+        expect(await missing(tree.digest)).toEqual([tree.digest])
+        expect(hexOf((await catalog.linkHeldTree(project, tree.digest)) ?? new Uint8Array())).toBe(md5Of(late.digest))
+        await store([late])
+        await catalog.markDamaged(project, [await idOf(a)])
+        expect(await catalog.linkHeldTree(project, tree.digest)).toBeUndefined()
+        expect(await catalog.holdTree(project, tree.digest, held)).toBe(false)
+        await store([a])
+        await catalog.mendTrees(project)
+        expect(await catalog.linkHeldTree(project, tree.digest)).toEqual(new Uint8Array())
+        expect(await missing(tree.digest)).toEqual([])
+        expect(await catalog.linkHeldTree(project, tree.digest)).toBeUndefined()
+        expect(await catalog.markDamaged(project, [await idOf(late)])).toEqual([tree.digest])
       })
 
       test('a tree that is unknown or damaged is not linked', async () => {
@@ -593,6 +654,11 @@ async function allBlobs(catalog: Catalog): Promise<Awaited<ReturnType<Catalog['l
 
 const digestsOf = (objects: readonly NewObject[]): Digest[] => objects.map((object) => object.digest)
 const packBlob = (): { key: string; size: number; kind: 'pack' } => ({ key: freshKey(), size: 1, kind: 'pack' })
+const membersOf = (objects: readonly NewObject[]) => ({
+  md5s: Buffer.from(objects.map((object) => md5Of(object.digest)).join(''), 'hex'),
+  legacy: false,
+})
+const hexOf = (bytes: Uint8Array): string => Buffer.from(bytes).toString('hex')
 const treeOf = (members: readonly number[]): NewTree => ({ entries: members.length, bytes: 0, members })
 
 function at<T>(list: readonly T[], index: number): T {
