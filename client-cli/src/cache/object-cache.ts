@@ -34,6 +34,10 @@ export interface ObjectCache extends ObjectSink {
    * were hashed again now and agree. A damaged object is moved aside (`<name>.damaged`) and false is returned.
    */
   isSound(digest: Digest): boolean
+  /** As `isSound`; undefined when that takes hashing more than `limit` bytes. */
+  isSoundWithin(digest: Digest, limit: number): boolean | undefined
+  /** As `isSound` for an object that nothing vouches for; `hash` gives the md5 of the file, in its own time. */
+  prove(digest: Digest, hash: (path: string) => Promise<string>): Promise<boolean>
   /** As `isSound`, with the object's stat; undefined when it is missing or was damaged. */
   soundStat(digest: Digest): Stats | undefined
   /** Parses a tree out of the cache, verifying its bytes. @throws CairnError CACHE_MISSING, CACHE_DAMAGED, BAD_TREE */
@@ -110,7 +114,12 @@ export function openObjectCache(
     const stat = statOrNone(file)
     if (!stat?.isFile()) return undefined
     if (records.matches(digest, stat)) return stat
-    if (md5OfFile(file, { legacy: isLegacy(digest) && !isTree(digest) }) !== md5Of(digest)) {
+    return judge(digest, stat, md5OfFile(file, { legacy: isLegacy(digest) && !isTree(digest) }))
+  }
+  /** `md5` is that of the bytes that had this stat before they were read. */
+  const judge = (digest: Digest, stat: Stats, md5: string): Stats | undefined => {
+    const file = pathOf(digest)
+    if (md5 !== md5Of(digest)) {
       setAside(digest)
       return undefined
     }
@@ -134,6 +143,17 @@ export function openObjectCache(
     missing: (digests) => findMissing(dir, digests),
     isComplete: (tree, members) => complete.for(tree).check(tree, () => holdsAll(dir, members(), isLegacy(tree))),
     isSound: (digest) => soundStat(digest) !== undefined,
+    isSoundWithin(digest, limit) {
+      const stat = statOrNone(pathOf(digest))
+      if (!stat?.isFile()) return false
+      if (records.matches(digest, stat)) return true
+      return stat.size > limit ? undefined : soundStat(digest) !== undefined
+    },
+    async prove(digest, hash) {
+      const before = statOrNone(pathOf(digest))
+      if (!before?.isFile()) return false
+      return judge(digest, before, await hash(pathOf(digest))) !== undefined
+    },
     soundStat,
     readTree(digest) {
       const entries = readTreeFile(pathOf(digest), digest)

@@ -6,6 +6,7 @@ import { lstatOrNone } from '../cache/file-stat.ts'
 import { md5OfFile } from '../cache/md5.ts'
 import { absolutePath, type Desk } from './desk.ts'
 import { contentOfScan, hashUnknown, isSingle, recordScan, scanPath } from './digest-path.ts'
+import { findUnsound } from './find-unsound.ts'
 import { absoluteOf, digestOf, EXECUTABLE, LINK, type Scan } from './scan.ts'
 import { followLink } from './walk.ts'
 import type { Content, Wanted } from './workspace.ts'
@@ -59,8 +60,8 @@ export async function planOutput(desk: Desk, wanted: Wanted): Promise<OutputPlan
   if (current && current.digest === wanted.digest) return keepAll(plan)
   const target = readTarget(desk, plan)
   if (!target) return plan
-  if (blocked) replaceBlocker(desk, plan, target)
-  else compare(desk, plan, target)
+  if (blocked) await replaceBlocker(desk, plan, target)
+  else await compare(desk, plan, target)
   return plan
 }
 
@@ -84,7 +85,7 @@ function isBlocked(root: string): 'link' | 'dead' | undefined {
 }
 
 /** Only the link or pipe itself goes, nothing behind it. */
-function replaceBlocker(desk: Desk, plan: OutputPlan, target: readonly Placement[]): void {
+async function replaceBlocker(desk: Desk, plan: OutputPlan, target: readonly Placement[]): Promise<void> {
   plan.scan = undefined
   plan.deletes = ['']
   plan.writes = [...target]
@@ -93,7 +94,7 @@ function replaceBlocker(desk: Desk, plan: OutputPlan, target: readonly Placement
     lstatSync(plan.root).isSymbolicLink() &&
     path.resolve(path.dirname(plan.root), readlinkSync(plan.root)).startsWith(desk.cache.dir + path.sep)
   if (!ours) plan.unsaved.push(plan.root)
-  plan.missing = missingOf(desk, plan)
+  plan.missing = await missingOf(desk, plan)
   plan.change = plan.wanted.digest === undefined ? 'deleted' : 'modified'
 }
 
@@ -120,7 +121,7 @@ function readTarget(desk: Desk, plan: OutputPlan): readonly Placement[] | undefi
 
 const isAtOrBelow = (file: string, folder: string): boolean => file === folder || file.startsWith(`${folder}/`)
 
-function compare(desk: Desk, plan: OutputPlan, target: readonly Placement[]): void {
+async function compare(desk: Desk, plan: OutputPlan, target: readonly Placement[]): Promise<void> {
   const { scan } = plan
   const wanted = new Map(target.map((entry) => [entry.path, entry.digest]))
   const losing: number[] = []
@@ -140,12 +141,12 @@ function compare(desk: Desk, plan: OutputPlan, target: readonly Placement[]): vo
   plan.writes = Array.from(wanted, ([file, digest]) => ({ path: file, digest }))
   plan.unsaved = losing.filter((row) => scan && !isSaved(desk, scan, row)).map((row) => (scan ? absoluteOf(scan, row) : ''))
   findObstacles(plan)
-  plan.missing = missingOf(desk, plan)
+  plan.missing = await missingOf(desk, plan)
   plan.change = changeOf(plan)
 }
 
-const missingOf = (desk: Desk, plan: OutputPlan): Digest[] =>
-  [...new Set(plan.writes.map(({ digest }) => digest))].filter((digest) => !desk.cache.isSound(digest))
+const missingOf = (desk: Desk, plan: OutputPlan): Promise<Digest[]> =>
+  findUnsound(desk, new Set(plan.writes.map(({ digest }) => digest)))
 
 /**
  * A symlink's target keeps its bytes when the link goes. Bytes may be saved under the other kind of digest only: between a
