@@ -1,4 +1,4 @@
-import { pairedRatio, type Sample } from './ratio.ts'
+import { allCpu, pairedRatio, type Sample } from './ratio.ts'
 
 /** A figure that is no time: requests, bytes, memory, or seconds that only we need. */
 export interface Quantity {
@@ -56,6 +56,8 @@ export interface Verdict {
   row: string
   goal: string
   measured: string
+  /** The same by CPU seconds, which others on the machine disturb least. */
+  cpu: string
   met: boolean | undefined
   aim: string
   aimMet: boolean | undefined
@@ -153,13 +155,15 @@ export function judge(goals: readonly Goal[], facts: Facts): Verdict[] {
 function judgeFaster(goal: Faster, { samples }: Facts): Verdict[] {
   return goal.ours.flatMap((ours) =>
     goal.theirs.flatMap((theirs) => {
-      const ratio = pairedRatio(find(samples, goal, theirs), find(samples, goal, ours))
+      const pair = [find(samples, goal, theirs), find(samples, goal, ours)] as const
+      const ratio = pairedRatio(...pair)
       if (Number.isNaN(ratio)) return []
       return [
         {
           row: `${goal.row}: ${ours} against ${theirs}`,
           goal: `≥ ${goal.least}×`,
           measured: `${ratio.toFixed(1)}×`,
+          cpu: `${pairedRatio(...pair, allCpu).toFixed(1)}×`,
           met: ratio >= goal.least,
           aim: goal.aim === undefined ? '' : `${goal.aim}×`,
           aimMet: goal.aim === undefined ? undefined : ratio >= goal.aim,
@@ -171,17 +175,21 @@ function judgeFaster(goal: Faster, { samples }: Facts): Verdict[] {
 
 function judgeWithin(goal: Within, { samples }: Facts): Verdict[] {
   return goal.ours.flatMap((ours): Verdict[] => {
-    const own = find(samples, goal, ours).map((sample) => ({ ...sample, seconds: sample.seconds - (goal.plus ?? 0) }))
-    const ratio = pairedRatio(own, find(samples, goal, goal.theirs))
+    const [own, others] = [find(samples, goal, ours), find(samples, goal, goal.theirs)]
+    const less = own.map((sample) => ({ ...sample, seconds: sample.seconds - (goal.plus ?? 0) }))
+    const ratio = pairedRatio(less, others)
     if (Number.isNaN(ratio)) return []
     const met = ratio <= goal.times
     const plus = goal.plus === undefined ? '' : ` + ${(goal.plus * 1000).toFixed(0)} ms`
     const words = `≤ ${goal.times}× ${goal.theirs}${plus}`
-    const measured = `${ratio.toFixed(2)}×${plus}`
-    const row = `${goal.row}: ${ours} against ${goal.theirs}`
+    const line = {
+      row: `${goal.row}: ${ours} against ${goal.theirs}`,
+      measured: `${ratio.toFixed(2)}×${plus}`,
+      cpu: `${pairedRatio(own, others, allCpu).toFixed(2)}×`,
+    }
     return goal.weight === 'goal'
-      ? [{ row, goal: words, measured, met, aim: '', aimMet: undefined }]
-      : [{ row, goal: '', measured, met: undefined, aim: words, aimMet: met }]
+      ? [{ ...line, goal: words, met, aim: '', aimMet: undefined }]
+      : [{ ...line, goal: '', met: undefined, aim: words, aimMet: met }]
   })
 }
 
@@ -191,6 +199,7 @@ function judgeMost(goal: Most, { quantities }: Facts): Verdict[] {
     row: `${goal.row}: ${subject}`,
     goal: `≤ ${goal.most} ${unit}`,
     measured: `${shown(value, unit)} ${unit}`,
+    cpu: '',
     met: value <= goal.most,
     aim: goal.aim === undefined ? '' : `${goal.aim} ${unit}`,
     aimMet: goal.aim === undefined ? undefined : value <= goal.aim,
@@ -207,7 +216,7 @@ function notMeasured(goal: Goal): Verdict {
           ? `≤ ${goal.times}× ${goal.theirs}`
           : ''
   const aim = goal.kind === 'within' ? (goal.weight === 'aim' ? `≤ ${goal.times}× ${goal.theirs}` : '') : `${goal.aim ?? ''}`
-  return { row: goal.row, goal: words, measured: 'not measured', met: undefined, aim, aimMet: undefined }
+  return { row: goal.row, goal: words, measured: 'not measured', cpu: '', met: undefined, aim, aimMet: undefined }
 }
 
 function find(samples: readonly Sample[], goal: Faster | Within, subject: string): Sample[] {

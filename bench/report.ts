@@ -67,14 +67,15 @@ const mark = (met: boolean | undefined): string => MARKS[`${met}`]
 
 /** The goals, and whether they are met. */
 export function summaryTable(verdicts: readonly Verdict[]): string {
-  const rows = verdicts.map(({ row, goal, measured, met, aim, aimMet }) => [
+  const rows = verdicts.map(({ row, goal, measured, cpu, met, aim, aimMet }) => [
     row,
     goal,
     measured,
+    cpu,
     met === undefined && aimMet === undefined ? '–' : mark(met),
     `${aim} ${mark(aimMet)}`.trim(),
   ])
-  return lines([['row', 'goal', 'measured', 'met', 'aim'], ['---', '---', '---', '---', '---'], ...rows])
+  return lines([['row', 'goal', 'measured', 'by CPU', 'met', 'aim'], ['---', '---', '---', '---', '---', '---'], ...rows])
 }
 
 const lines = (rows: ReadonlyArray<readonly string[]>): string => rows.map((cells) => `| ${cells.join(' | ')} |`).join('\n')
