@@ -93,9 +93,10 @@ export function wideSteps({ dataSet, round }: Round): Step[] {
   return local.filter(({ operation }) => ['add, nothing new', 'status', 'checkout, nothing to do'].includes(operation))
 }
 
-/** The same day with a server. */
+/** The same day with a server. What forgets comes last: nothing after it would be as on a working day. */
 export function transferSteps(round: Round): Step[] {
-  return [...firstPush(round), ...pushNothing(), ...pushChanged(round), pull()]
+  const [pushAgain, ...pushForgetful] = pushNothing()
+  return [...firstPush(round), ...(pushAgain ? [pushAgain] : []), ...pushChanged(round), pull(), ...pushForgetful]
 }
 
 export function firstPush({ dataSet }: Round): Step[] {
