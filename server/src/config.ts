@@ -29,7 +29,7 @@ export interface Limits {
   jsonBytes: number
   /** No byte of a body for so long: 408. A reader that takes nothing for so long is cut off. */
   bodyIdleSeconds: number
-  /** What the bodies in flight may hold in memory, as estimated when they are let in; with a bucket, half of it is for parts on their way there. */
+  /** What the bodies in flight may hold in memory, as estimated when they are let in; with a bucket, three tenths of it are for parts on their way there. */
   bytesInFlight: number
   requestsInFlight: number
   /** What small objects and trees may take in memory. */

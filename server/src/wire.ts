@@ -37,7 +37,7 @@ const OPEN_WRITES = 128
 /** Of sockets to a bucket. What they hold is bounded in bytes. */
 const OPEN_BUCKET_WRITES = 48
 /** With a bucket, so much of the memory for bodies is for parts on their way to it. */
-const PARTS_SHARE = 0.5
+const PARTS_SHARE = 0.3
 /** A part of a large object streams through, and holds some chunks. */
 const OPEN_BUCKET_PARTS = 40
 /** Of one project. Each may stand for a week, and holds what it was sent. */
