@@ -9,7 +9,11 @@ export interface Md5Table {
   bytes(places?: ArrayLike<number>): Uint8Array
 }
 
-export function createMd5Table(): Md5Table {
+const FIRST_CAPACITY = 1024
+const MOST_EXPECTED = 2 ** 22
+
+/** `expected`: how many will come, about. Growing to a million stops the server for a tenth of a second. */
+export function createMd5Table(expected = 0): Md5Table {
   let held = new Uint8Array(0)
   let slots = new Uint32Array(0)
   let count = 0
@@ -23,7 +27,7 @@ export function createMd5Table(): Md5Table {
     return slot
   }
   const grow = () => {
-    const capacity = Math.max(1024, count * 2)
+    const capacity = count === 0 ? firstCapacity(expected) : count * 2
     held = enlarged(held, capacity * MD5_BYTES)
     slots = new Uint32Array(capacity * 2)
     for (let at = 0; at < count; at++) slots[slotOf(held, at * MD5_BYTES)] = at + 1
@@ -52,6 +56,10 @@ export function createMd5Table(): Md5Table {
     },
   }
 }
+
+/** A power of two. */
+const firstCapacity = (expected: number): number =>
+  Math.max(FIRST_CAPACITY, 2 ** Math.ceil(Math.log2(Math.min(Math.max(1, expected), MOST_EXPECTED))))
 
 const firstInt = (bytes: Uint8Array, at: number): number =>
   (bytes[at] ?? 0) | ((bytes[at + 1] ?? 0) << 8) | ((bytes[at + 2] ?? 0) << 16) | ((bytes[at + 3] ?? 0) << 24)

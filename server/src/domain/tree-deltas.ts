@@ -20,7 +20,7 @@ export async function rebuildTree(
 ): Promise<RebuiltTree> {
   const row = isTree(request.base) ? await findRow(stores, project.id, request.base) : undefined
   if (row?.state !== 'live') throw unknownBase(request.base)
-  const difference = createDifference()
+  const difference = createDifference(row.size)
   const base = difference.base(readBase(stores, project, row, request.signal))
   return { bytes: applyTreeDelta(request.delta, base, MAX_TREE_BYTES), base: row, difference }
 }

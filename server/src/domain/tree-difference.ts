@@ -5,6 +5,8 @@ import type { Bytes, ChangedMembers } from './ports.ts'
 
 /** More changes than this are no shortcut. */
 const MOST_CHANGES = 50_000
+/** An entry without a long name. */
+const ENTRY_BYTES = 96
 
 /** Counts how often two trees name each file while both pass: about 50 bytes for each file of either. */
 export interface Difference {
@@ -17,8 +19,9 @@ export interface Difference {
   close(): Promise<void>
 }
 
-export function createDifference(): Difference {
-  const table = createMd5Table()
+/** @param baseBytes the size of the base */
+export function createDifference(baseBytes: number): Difference {
+  const table = createMd5Table(baseBytes / ENTRY_BYTES)
   const [before, after] = [createCounts(), createCounts()]
   const md5 = new Uint8Array(MD5_BYTES)
   const scanner = createTreeScanner((entry) => {
