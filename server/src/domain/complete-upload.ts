@@ -32,9 +32,10 @@ export async function completeUpload(
   const { catalog } = stores
   const completer = randomUUID()
   const claim = () => catalog.claimCompletion(upload.id, completer, LEASE_SECONDS)
+  const askedAt = performance.now()
   if (!(await claim()))
     throw new CairnError('UPLOAD_BUSY', 'the upload is being completed', { hint: 'Ask again in a few seconds.' })
-  const lease = keepLease(claim, signal)
+  const lease = keepLease(claim, signal, askedAt)
   try {
     const outcome = await verifyAndLink(stores, project, upload, { hashes, completer, signal: lease.signal })
     return { digest: upload.digest, size: upload.draft.size, outcome }

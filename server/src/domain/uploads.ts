@@ -162,11 +162,12 @@ interface ArrivingPart extends SendPart {
 async function sendPart(stores: Stores, hashes: RunningHashes, upload: UploadRow, part: ArrivingPart): Promise<PartAnswer> {
   const { number } = part
   const sender = { uploadId: upload.id, number, sender: randomUUID() }
+  const askedAt = performance.now()
   const claim = await stores.catalog.claimPart(sender, LEASE_SECONDS)
   if (claim === 'gone') throw unknownUpload()
   if (claim === 'received') return { part: number, outcome: 'exists' }
   if (claim === 'busy') throw busy(`part ${number} is being sent by somebody else`)
-  await storePart(stores, hashes, upload, { ...part, sender })
+  await storePart(stores, hashes, upload, { ...part, sender, askedAt })
   return { part: number, outcome: 'stored' }
 }
 
@@ -174,11 +175,11 @@ async function storePart(
   stores: Stores,
   hashes: RunningHashes,
   upload: UploadRow,
-  part: ArrivingPart & { sender: PartSender },
+  part: ArrivingPart & { sender: PartSender; askedAt: number },
 ): Promise<void> {
   const { number, sender } = part
   let turn: HashTurn | undefined
-  const lease = keepLease(() => stores.catalog.renewPart(sender, LEASE_SECONDS), part.signal)
+  const lease = keepLease(() => stores.catalog.renewPart(sender, LEASE_SECONDS), part.signal, part.askedAt)
   try {
     turn = isLegacy(upload.digest) ? undefined : await hashes.takeTurn(upload.id, number, lease.signal)
     const bytes = exactly(part.bytes, { length: part.length, md5: part.md5, turn })
