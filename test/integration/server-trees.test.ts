@@ -12,7 +12,7 @@ import { parseTree } from '@cairn/protocol/tree'
 import { applyTreeDelta, encodeTreeDelta } from '@cairn/protocol/tree-delta'
 import { packIds } from '../../server/src/adapters/postgres/id-list.ts'
 import { TYPES } from '../../server/src/adapters/postgres/pool.ts'
-import { digestOf, startTestServer, type TestServer, treeOf } from '../rig/server.ts'
+import { digestOf, packOf, startTestServer, type TestServer, treeOf } from '../rig/server.ts'
 
 const P = '/api/v1/projects/demo'
 let server: TestServer
@@ -43,10 +43,12 @@ const put = async (text: string, project = 'demo'): Promise<Digest> => {
   await server.ask('PUT', `/api/v1/projects/${project}/objects/${digest}`, { body: text })
   return digest
 }
-const filesOf = async (name: string, count: number): Promise<Record<string, Digest>> =>
-  Object.fromEntries(
-    await Promise.all(Array.from({ length: count }, async (_, index) => [`f${index}`, await put(`${name} ${index}`)] as const)),
-  )
+const filesOf = async (name: string, count: number): Promise<Record<string, Digest>> => {
+  const texts = Array.from({ length: count }, (_, index) => `${name} ${index}`)
+  const answer = await server.ask('POST', `${P}/packs`, { body: packOf(texts.map((bytes) => ({ bytes }))) })
+  expect(await answer.json()).toMatchObject({ refused: [] })
+  return Object.fromEntries(texts.map((text, index) => [`f${index}`, digestOf(text)]))
+}
 const send = (digest: Digest, body: Uint8Array, query = '', headers: Record<string, string> = {}, base = P) =>
   server.ask('POST', `${base}/trees?digest=${digest}${query}`, { body, headers })
 const sendDelta = (digest: Digest, base: Digest, delta: Uint8Array, project = P) =>
