@@ -55,7 +55,7 @@ async function pushOnce(push: CairnPush): Promise<Omit<PushResult, 'requests'>> 
   })
   try {
     const entries = await sendTrees(run, trees)
-    await sendObjects(run, [...entries, ...files])
+    await sendObjects(run, [...entries, files])
     await commit(run, trees, files)
   } finally {
     forget()
@@ -64,11 +64,9 @@ async function pushOnce(push: CairnPush): Promise<Omit<PushResult, 'requests'>> 
   return { pushed: run.pushed, bytes: run.bytes, failed: [...run.failures.values()] }
 }
 
-/** Resolves with the entries that the server lacks, in the order of the trees. */
-async function sendTrees(run: PushRun, trees: readonly LocalTree[]): Promise<Digest[]> {
-  const answers = await mapLimit(trees, run.jobs, (tree) => sendTree(run, tree))
-  return answers.flat()
-}
+/** Resolves with the entries that the server lacks, by tree. */
+const sendTrees = (run: PushRun, trees: readonly LocalTree[]): Promise<Array<Iterable<Digest>>> =>
+  mapLimit(trees, run.jobs, (tree) => sendTree(run, tree))
 
 async function commit(run: PushRun, trees: readonly LocalTree[], files: readonly Digest[]): Promise<void> {
   const { api, failures, session, options } = run
@@ -104,5 +102,5 @@ async function sendLost(run: PushRun, trees: readonly LocalTree[], named: unknow
     trees.filter((tree) => lost.has(tree.digest)),
   )
   const roots = new Set(trees.map((tree) => tree.digest))
-  await sendObjects(run, [...entries, ...[...lost].filter((digest) => !roots.has(digest))])
+  await sendObjects(run, [...entries, [...lost].filter((digest) => !roots.has(digest))])
 }

@@ -1,6 +1,7 @@
 import type { PackAnswer } from '@cairn/protocol/api'
 import type { Digest } from '@cairn/protocol/digest'
 import { packBody } from './bodies.ts'
+import { createDigestList, type DigestList } from './digest-list.ts'
 import { noteUnsound, type Outgoing, takePresent, takeSound } from './outgoing.ts'
 import { isLarge, planSends } from './pack-plan.ts'
 import { inParallel, type Task } from './parallel.ts'
@@ -11,16 +12,18 @@ import { sendSingle } from './push-single.ts'
 const WINDOW = 4096
 
 /** Sends objects, in the order given as far as they go in packs; doubles once. What cannot be sent is noted in the run. */
-export async function sendObjects(run: PushRun, digests: Iterable<Digest>): Promise<void> {
+export async function sendObjects(run: PushRun, lists: ReadonlyArray<Iterable<Digest>>): Promise<void> {
+  const digests = createDigestList()
+  for (const list of lists) for (const digest of list) digests.add(digest)
   const refused: Outgoing[] = []
-  await inParallel(tasks(run, new Set(digests), refused), run.concurrency)
+  await inParallel(tasks(run, digests, refused), run.concurrency)
   // The server hashes every member, so the client does not: a refused one was damaged here or on the way. On the way is worth
   // a second try.
   const again = refused.map((object) => () => sendRefused(run, object))
   await inParallel(again, run.concurrency)
 }
 
-function* tasks(run: PushRun, digests: ReadonlySet<Digest>, refused: Outgoing[]): Generator<Task> {
+function* tasks(run: PushRun, digests: DigestList, refused: Outgoing[]): Generator<Task> {
   for (const send of planSends(outgoing(run, digests), run.api.limits, run.jobs)) {
     if (send.kind === 'single') yield () => sendAlone(run, send.object)
     else
@@ -32,7 +35,7 @@ function* tasks(run: PushRun, digests: ReadonlySet<Digest>, refused: Outgoing[])
 }
 
 /** A window at a time, so that a million objects are never all held; within one the large objects first, the largest first. */
-function* outgoing(run: PushRun, digests: ReadonlySet<Digest>): Generator<Outgoing> {
+function* outgoing(run: PushRun, digests: DigestList): Generator<Outgoing> {
   let seen = 0
   let total = 0
   let large: Outgoing[] = []

@@ -4,6 +4,7 @@ import { isCode } from '@cairn/protocol/error'
 import { MAX_TREE_DELTA_BYTES } from '@cairn/protocol/limits'
 import { fileOf } from '@cairn/protocol/tree'
 import { encodeTreeDelta } from '@cairn/protocol/tree-delta'
+import { createDigestList } from './digest-list.ts'
 import { type Outgoing, takeSound } from './outgoing.ts'
 import { noteRefusal, type PushRun } from './push-run.ts'
 import type { LocalTree } from './remote.ts'
@@ -17,7 +18,7 @@ const MOST_BASES = 8
 const NO_DELTA = ['BASE_UNKNOWN', 'BAD_DELTA', 'BAD_TREE', 'DIGEST_MISMATCH', 'BODY_TOO_LARGE', 'NOT_FOUND', 'BAD_REQUEST']
 
 /** Sends one tree, and resolves with the files of it that the server lacks, each once, in the tree's order. */
-export async function sendTree(run: PushRun, tree: LocalTree): Promise<Digest[]> {
+export async function sendTree(run: PushRun, tree: LocalTree): Promise<Iterable<Digest>> {
   const object = takeSound(run.cache, tree.digest, run.failures)
   if (!object) return []
   try {
@@ -70,12 +71,12 @@ async function firstStanding(run: PushRun, bases: readonly Digest[]): Promise<Di
 }
 
 /** What the server may ask for is what the tree names, whatever it says. */
-function inTree(tree: LocalTree, missing: readonly Digest[]): Digest[] {
-  const lacking = new Set(missing)
-  const files: Digest[] = []
+function inTree(tree: LocalTree, missing: readonly Digest[]): Iterable<Digest> {
+  const lacking = createDigestList(missing)
+  const files = createDigestList()
   tree.scan((entry) => {
     const file = fileOf(tree.digest, entry)
-    if (lacking.delete(file)) files.push(file)
+    if (lacking.has(file)) files.add(file)
   })
   return files
 }
