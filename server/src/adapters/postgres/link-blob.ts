@@ -133,7 +133,9 @@ async function linkNew(
     const { rows } = await pool.query<{ added: number | null }>({
       name: 'link-new',
       text: `with x as materialized (select * from ${batchFrom(6)}),
-       known as (select from x join object o on o.project_id = $1 and o.md5 = x.md5 and o.kind = x.kind limit 1),
+       known as (
+         select from x cross join lateral (
+           select from object o where o.project_id = $1 and o.md5 = x.md5 and o.kind = x.kind limit 1) as o limit 1),
        b as (
          insert into blob (project_id, key, size, kind)
          select $1, $2, $3::bigint, $4::smallint

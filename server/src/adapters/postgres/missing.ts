@@ -41,10 +41,13 @@ async function ask(pool: pg.Pool, projectId: number, kind: number, md5s: Buffer)
   const tree = (kind & KIND_TREE) !== 0
   const { rows } = await pool.query<Answer>({
     name: tree ? 'missing-trees' : 'missing-files',
+    // One search of object_digest for each, whatever the planner thinks of the table: this plan is kept, and may be older than
+    // most of the rows.
     text: `select string_agg(int4send(x.place::int), '') as places, string_agg(int8send(o.id), '') as ids
-       from unnest((select $2::uuid[])) with ordinality as x (md5, place) -- hidden from the planner, who would sort the whole table for a long list
-       join object o on o.project_id = $1 and o.md5 = x.md5 and o.kind = $3::smallint and o.state = 'live' -- index object_digest
-       ${tree ? 'join tree t on t.object_id = o.id and not t.broken' : ''}`,
+       from unnest((select $2::uuid[])) with ordinality as x (md5, place)
+       cross join lateral (
+         select o.id from object o ${tree ? 'join tree t on t.object_id = o.id and not t.broken' : ''}
+         where o.project_id = $1 and o.md5 = x.md5 and o.kind = $3::smallint and o.state = 'live' limit 1) as o`,
     values: [projectId, md5s, kind],
   })
   return rows[0] ?? { places: null, ids: null }

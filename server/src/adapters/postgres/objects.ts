@@ -72,11 +72,12 @@ async function findObjects(pool: pg.Pool, projectId: number, digests: readonly D
 async function queryObjects(pool: pg.Pool, projectId: number, digests: readonly Digest[], name?: string): Promise<ObjectRow[]> {
   const { rows } = await pool.query<RawObject>({
     ...(name === undefined ? {} : { name }),
-    text: `select ${OBJECT_COLUMNS}
-       from unnest($2::uuid[], $3::smallint[]) as x (md5, kind)
-       join object o on o.project_id = $1 and o.md5 = x.md5 and o.kind = x.kind -- index object_digest
-       join blob b on b.id = o.blob_id
-       left join tree t on t.object_id = o.id`,
+    // One search of object_digest for each: a plan that is kept may be older than most of the rows.
+    text: `select o.* from unnest($2::uuid[], $3::smallint[]) as x (md5, kind)
+       cross join lateral (
+         select ${OBJECT_COLUMNS}
+         from object o join blob b on b.id = o.blob_id left join tree t on t.object_id = o.id
+         where o.project_id = $1 and o.md5 = x.md5 and o.kind = x.kind limit 1) as o`,
     values: [projectId, ...digestArrays(digests)],
   })
   return rows.map(objectOf)
