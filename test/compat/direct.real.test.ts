@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto'
 import { readFileSync, rmSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { freshBackends } from '../rig/backends.ts'
+import { emptyBucket, freshBackends } from '../rig/backends.ts'
 import { type CountingProxy, startCountingProxy } from '../rig/counting-proxy.ts'
 import { createWorkstation, run, type Workstation } from '../rig/project.ts'
 import { realParts } from '../rig/real-parts.ts'
@@ -12,12 +12,13 @@ const MIB = 1 << 20
 const { dvc, s3 } = realParts()
 
 let straight: CountingProxy
+let env: Record<string, string>
 let redirecting: ServerProcess
 let streaming: ServerProcess
 
 beforeAll(async () => {
   straight = await startCountingProxy(s3.endpoint)
-  const env = { ...(await freshBackends()), S3_PUBLIC_ENDPOINT: straight.url }
+  env = { ...(await freshBackends()), S3_PUBLIC_ENDPOINT: straight.url }
   redirecting = await startServerProcess({ env: { ...env, CAIRN_DIRECT: 'stock' } })
   const { adminToken } = redirecting
   streaming = await startServerProcess({ env: { ...env, CAIRN_JOBS: 'off' }, ...(adminToken ? { adminToken } : {}) })
@@ -26,6 +27,7 @@ afterAll(async () => {
   await straight.close()
   await streaming.remove()
   await redirecting.remove()
+  await emptyBucket(env)
 })
 
 interface Auth {

@@ -5,7 +5,7 @@ import path from 'node:path'
 import { pipeline } from 'node:stream/promises'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { s3BlobStore } from '../../server/src/adapters/blob-store/s3.ts'
-import { freshBackends } from '../rig/backends.ts'
+import { emptyBucket, freshBackends } from '../rig/backends.ts'
 import { type CountingProxy, startCountingProxy } from '../rig/counting-proxy.ts'
 import { CAIRN, createWorkstation, folderDigest, run, type Workstation } from '../rig/project.ts'
 import { realParts } from '../rig/real-parts.ts'
@@ -17,6 +17,7 @@ const { s3 } = realParts()
 const FEW_BYTES = 64 * 1024
 
 let server: ServerProcess
+const started: Array<{ server: ServerProcess; env: Record<string, string> }> = []
 /** What passes through the server, and what goes straight to the bucket. */
 let through: CountingProxy
 let straight: CountingProxy
@@ -24,18 +25,28 @@ let ada: Workstation
 
 beforeAll(async () => {
   straight = await startCountingProxy(s3.endpoint)
-  server = await startServerProcess({ env: { ...(await freshBackends()), S3_PUBLIC_ENDPOINT: straight.url } })
+  server = await startServer(straight.url)
   through = await startCountingProxy(server.url)
 }, 120_000)
 afterAll(async () => {
   await through.close()
   await straight.close()
-  await server.remove()
+  for (const { server: one, env } of started) {
+    await one.remove()
+    await emptyBucket(env)
+  }
 })
 beforeEach(async () => {
   ada = await workstation(through.url)
 })
 afterEach(() => ada.remove())
+
+async function startServer(publicEndpoint: string): Promise<ServerProcess> {
+  const env = { ...(await freshBackends()), S3_PUBLIC_ENDPOINT: publicEndpoint }
+  const one = await startServerProcess({ env })
+  started.push({ server: one, env })
+  return one
+}
 
 async function workstation(url: string, env: Record<string, string> = {}): Promise<Workstation> {
   const station = createWorkstation({ env: { CAIRN_TOKEN: server.adminToken ?? '', ...env } })
@@ -118,7 +129,7 @@ describe('a client that cannot go straight to the bucket', () => {
     ['another machine answers to that name', Buffer.from('a stranger')],
   ])('goes through the server, and does not try again for a while: %s', async (_, stranger) => {
     const place = await startCountingProxy(s3.endpoint)
-    const other = await startServerProcess({ env: { ...(await freshBackends()), S3_PUBLIC_ENDPOINT: place.url } })
+    const other = await startServer(place.url)
     const front = await startCountingProxy(other.url)
     await place.close()
     const received: string[] = []
@@ -141,7 +152,6 @@ describe('a client that cannot go straight to the bucket', () => {
     expect(front.requests.filter((request) => request.includes('/direct/'))).toEqual([])
     bob.remove()
     await front.close()
-    await other.remove()
     strange.closeAllConnections()
     strange.close()
   })
@@ -170,7 +180,7 @@ describe('a client that cannot go straight to the bucket', () => {
 
 test('a bucket that is lost in the midst costs a pause, and everything arrives through the server', async () => {
   const place = await startCountingProxy(s3.endpoint)
-  const other = await startServerProcess({ env: { ...(await freshBackends()), S3_PUBLIC_ENDPOINT: place.url } })
+  const other = await startServer(place.url)
   const bob = await workstation(other.url, { CAIRN_TOKEN: other.adminToken ?? '' })
   for (const name of ['a', 'b', 'c']) writeLarge(path.join(bob.dir, 'data'), name, 40 * MIB)
   const before = folderDigest(path.join(bob.dir, 'data'))
@@ -186,7 +196,6 @@ test('a bucket that is lost in the midst costs a pause, and everything arrives t
   await bob.cairn('pull')
   expect(folderDigest(path.join(bob.dir, 'data'))).toBe(before)
   bob.remove()
-  await other.remove()
 })
 
 test('an upload that was killed is not begun anew in one piece: it goes on in parts', async () => {
