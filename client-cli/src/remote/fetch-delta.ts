@@ -1,4 +1,5 @@
 import { closeSync, openSync, readSync, statSync } from 'node:fs'
+import { setImmediate } from 'node:timers/promises'
 import { type Chunk } from '@cairn/protocol/chunks'
 import { addSegment, LITERAL, literalBytes, packRecipe, type Segment } from '@cairn/protocol/delta'
 import type { DeltaStream } from '@cairn/protocol/delta-stream'
@@ -21,6 +22,8 @@ const PART_BYTES = 4 * 1024 * 1024
 /** Parts under way at once: what they may hold in memory. */
 const PARTS_AHEAD = 4
 const READ_BYTES = 1024 * 1024
+/** Reads between two breaths. */
+const BREATH = 8
 
 /** What a large object is put together from, and how many bytes of it come over the line. */
 interface Plan {
@@ -177,12 +180,16 @@ async function* putTogether(
   }
 }
 
-function* readSegment(fd: number, { offset, length }: Segment): Generator<Uint8Array> {
+/** A chunk is gone when the next one is asked for. */
+async function* readSegment(fd: number, { offset, length }: Segment): AsyncGenerator<Uint8Array> {
   const buffer = Buffer.allocUnsafe(Math.min(READ_BYTES, length))
+  let reads = 0
   for (let done = 0; done < length;) {
     const read = readSync(fd, buffer, 0, Math.min(buffer.length, length - done), offset + done)
     if (read === 0) throw new CairnError('BAD_DELTA', 'the earlier version in the cache is too short')
     yield buffer.subarray(0, read)
     done += read
+    // Disk to disk keeps the thread busy; others get their turn.
+    if (++reads % BREATH === 0) await setImmediate()
   }
 }
