@@ -1,5 +1,6 @@
 import { createHash, hash, type Hash } from 'node:crypto'
 import { closeSync, openSync, readSync } from 'node:fs'
+import { readSmall } from './copy-file.ts'
 
 /** md5 over bytes in pieces. `digest()` ends it and gives 32 hex digits. */
 export interface Md5 {
@@ -30,6 +31,8 @@ export function md5OfBytes(bytes: Uint8Array, options: { legacy?: boolean } = {}
 
 /** Hashes what the file holds now, in bounded memory. System errors pass through. */
 export function md5OfFile(path: string, options: { legacy?: boolean } = {}): string {
+  const small = readSmall(path)
+  if (small) return md5OfBytes(small, options)
   const fd = openSync(path, 'r')
   try {
     const md5 = createMd5(options)
