@@ -42,8 +42,8 @@ const PARTS_SHARE = 0.3
 const OPEN_BUCKET_PARTS = 40
 /** Of one project. Each may stand for a week, and holds what it was sent. */
 const OPEN_UPLOADS = 1000
-/** Large objects that are hashed on behalf of deltas at once: more than the cores would only hold more of them open. */
-const ASSEMBLIES = 4
+/** Large objects that are put together or cut into chunks at once. A slow sender holds its place, so there are more than cores. */
+const ASSEMBLIES = 16
 const FLUSH_MILLISECONDS = 30_000
 const DAMAGE_MILLISECONDS = 30_000
 const JOBS_AT_ONCE = 2

@@ -106,6 +106,7 @@ const ELSEWHERE: readonly ErrorCode[] = [
   'OBJECT_UNKNOWN',
   'OBJECT_DAMAGED',
   'BODY_TOO_LARGE',
+  'OVERLOADED',
   'REMOTE_FAILED',
 ]
 

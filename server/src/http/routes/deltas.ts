@@ -16,7 +16,7 @@ import { takeBody } from '../take-body.ts'
 
 const BASE = '/api/v1/projects/:project'
 /** Recipes, and chunks on their way from storage and back. */
-const DELTA_MEMORY = 4 * 1024 * 1024
+const DELTA_MEMORY = 8 * 1024 * 1024
 /** What a client names to have something in common with. */
 const MAX_HAVE = 64
 
