@@ -1,6 +1,5 @@
 import { createHash, hash, type Hash } from 'node:crypto'
 import { closeSync, openSync, readSync } from 'node:fs'
-import { readSmall } from './copy-file.ts'
 
 /** md5 over bytes in pieces. `digest()` ends it and gives 32 hex digits. */
 export interface Md5 {
@@ -29,15 +28,18 @@ export function md5OfBytes(bytes: Uint8Array, options: { legacy?: boolean } = {}
   return md5.digest()
 }
 
+let block: Buffer | undefined
+
 /** Hashes what the file holds now, in bounded memory. System errors pass through. */
 export function md5OfFile(path: string, options: { legacy?: boolean } = {}): string {
-  const small = readSmall(path)
-  if (small) return md5OfBytes(small, options)
+  // Its own: the caller may hold bytes in the buffer of `readSmall`.
+  const buffer = (block ??= Buffer.allocUnsafeSlow(READ_BYTES))
   const fd = openSync(path, 'r')
   try {
+    let read = readSync(fd, buffer)
+    if (read < buffer.length) return md5OfBytes(buffer.subarray(0, read), options)
     const md5 = createMd5(options)
-    const buffer = Buffer.allocUnsafe(READ_BYTES)
-    for (let read = readSync(fd, buffer); read > 0; read = readSync(fd, buffer)) md5.update(buffer.subarray(0, read))
+    for (; read > 0; read = readSync(fd, buffer)) md5.update(buffer.subarray(0, read))
     return md5.digest()
   } finally {
     closeSync(fd)
