@@ -132,6 +132,7 @@ async function holdTree(
   tree: ScannedTree,
   found: FoundMembers,
 ): Promise<void> {
+  if (found.times.length > MOST_HELD) return
   const { present: members, bytes, vouched, missing, times } = found
   await stores.catalog.holdTree(project.id, digest, { entries: tree.entries, bytes, members, vouched, missing, times })
 }
