@@ -17,11 +17,19 @@ const MODES: { [mode in Mode]: (world: World) => Promise<void> } = {
 
 async function measure(options: BenchOptions, record: Record): Promise<void> {
   const world = await openWorld(options, record)
+  // Whoever ends the bench early gets what it has, and no server stays behind.
+  const stop = () => {
+    print(record)
+    void world.close().finally(() => process.exit(130))
+  }
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, stop)
   try {
     for (const mode of ['small', 'big', 'latency', 'scale'] as const) {
       if (options.modes.has(mode)) await MODES[mode](world)
     }
   } finally {
+    for (const signal of ['SIGINT', 'SIGTERM'] as const) process.off(signal, stop)
+    world.say('deleting what the bench wrote …')
     await world.close()
   }
 }
@@ -48,9 +56,11 @@ async function main(): Promise<void> {
   // What was measured before a failure is worth its while.
   try {
     await measure(options, record)
-  } finally {
-    print(record)
+  } catch (error) {
+    console.error(error)
+    process.exitCode = 1
   }
+  print(record)
 }
 
 await main()

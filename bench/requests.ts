@@ -29,6 +29,7 @@ export async function countRequests(world: World, set: string, steps: readonly S
         const printed = ran && 'printed' in ran ? String(ran.printed) : ''
         const noted = (name: string, value: number, unit: Quantity['unit']) =>
           world.record.note({ set, name: `${step.operation}: ${name}`, subject: subject.name, value, unit })
+        world.say(`${set}, counting: ${step.operation}, ${subject.name}`)
         const requests = Math.max(
           sumOf(proxies, (proxy) => proxy.requests.length),
           requestsIn(printed),
