@@ -44,10 +44,11 @@ export function createDigestList(digests: Iterable<Digest> = []): DigestList {
     },
     has: (digest) => slots[slotOf(encode(digest), 0)] !== 0,
     add(digest) {
-      if (list.has(digest)) return false
       if ((size + 1) * PACKED_DIGEST_BYTES > packed.length) grow()
-      probe.copy(packed, size * PACKED_DIGEST_BYTES)
-      slots[slotOf(probe, 0)] = ++size
+      const slot = slotOf(encode(digest), 0)
+      if (slots[slot] !== 0) return false
+      packed.set(probe, size * PACKED_DIGEST_BYTES)
+      slots[slot] = ++size
       return true
     },
     *[Symbol.iterator]() {
