@@ -18,7 +18,9 @@ const MODES: { [mode in Mode]: (world: World) => Promise<void> } = {
 async function measure(options: BenchOptions, record: Record): Promise<void> {
   const world = await openWorld(options, record)
   // Whoever ends the bench early gets what it has, and no server stays behind.
+  let stopped = false
   const stop = () => {
+    stopped = true
     print(record)
     void world.close().finally(() => process.exit(130))
   }
@@ -27,11 +29,15 @@ async function measure(options: BenchOptions, record: Record): Promise<void> {
     for (const mode of ['small', 'big', 'latency', 'scale'] as const) {
       if (options.modes.has(mode)) await MODES[mode](world)
     }
-  } finally {
-    for (const signal of ['SIGINT', 'SIGTERM'] as const) process.off(signal, stop)
-    world.say('deleting what the bench wrote …')
-    await world.close()
+  } catch (error) {
+    if (stopped) return
+    console.error(error)
+    process.exitCode = 1
   }
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.off(signal, stop)
+  print(record)
+  world.say('deleting what the bench wrote …')
+  await world.close()
 }
 
 /** The summary first, for whoever has a minute. */
@@ -52,15 +58,7 @@ async function main(): Promise<void> {
   const options = readOptions(process.argv.slice(2), process.env)
   if (options === undefined) return console.log(HELP)
   if (options.from !== undefined) return print(readRecord(options.from))
-  const record = createRecord(options.json)
-  // What was measured before a failure is worth its while.
-  try {
-    await measure(options, record)
-  } catch (error) {
-    console.error(error)
-    process.exitCode = 1
-  }
-  print(record)
+  await measure(options, createRecord(options.json))
 }
 
 await main()
