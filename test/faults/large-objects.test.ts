@@ -16,7 +16,7 @@ const SIZE = 64 * MIB
 /** What may move after a kill at nine tenths: the rest, and what was on its way to a disk that is slow at the moment. */
 const REST = SIZE / 2
 
-describe('a large file', () => {
+describe('a large file', { timeout: 90_000 }, () => {
   let server: ServerProcess
   let station: Workstation
   let proxy: FaultProxy
@@ -121,7 +121,7 @@ describe('a large file', () => {
   })
 })
 
-describe('a line that breaks under a large object', () => {
+describe('a line that breaks under a large object', { timeout: 90_000 }, () => {
   let server: TestServer
   let proxy: FaultProxy
   let mine: StockedCache

@@ -339,8 +339,7 @@ describe('the end of an upload that is not completed', () => {
     const { upload } = await open(digestOf(blob))
     const dead = { uploadId: upload, number: 0, sender: '11111111-1111-4111-8111-111111111111' }
     expect(await catalog.claimPart(dead, 1)).toBe('claimed')
-    expect(await codeOf(await send(upload, 0, partOf(blob, 0)))).toEqual([503, 'UPLOAD_BUSY'])
-    await expect.poll(async () => (await send(upload, 0, partOf(blob, 0))).status, { timeout: 5000 }).toBe(200)
+    expect((await send(upload, 0, partOf(blob, 0))).status).toBe(200)
     // And whatever it still says counts for nothing.
     expect(await catalog.settlePart(dead, 'forged')).toBe(false)
     await sendAll(upload, blob, [1, 2])

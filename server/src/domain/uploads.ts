@@ -1,4 +1,5 @@
 import { createHash, randomUUID } from 'node:crypto'
+import { setTimeout as sleep } from 'node:timers/promises'
 import type { ObjectAnswer, PartAnswer, StandingUpload, UploadAnswer } from '@cairn/protocol/api'
 import { type Digest, isLegacy, isTree } from '@cairn/protocol/digest'
 import { CairnError, isCode } from '@cairn/protocol/error'
@@ -7,7 +8,7 @@ import { completeUpload } from './complete-upload.ts'
 import { keepLease, LEASE_SECONDS } from './lease.ts'
 import { findRow, isPresent } from './objects.ts'
 import { planParts, partCount, partRange } from './part-plan.ts'
-import type { Bytes, PartSender, ProjectRow, UploadRow } from './ports.ts'
+import type { Bytes, PartClaim, PartSender, ProjectRow, UploadRow } from './ports.ts'
 import { createRunningHashes, type HashTurn, type RunningHashes } from './running-hashes.ts'
 import type { Stores } from './stores.ts'
 
@@ -53,6 +54,9 @@ export interface Uploads {
 
 /** How long the end of a completion that nobody waited for is told to who asks again. */
 const REMEMBERED_MS = 60_000
+/** Longer than a claim lives without its sender. */
+const BUSY_WAIT_MS = (LEASE_SECONDS + 5) * 1000
+const BUSY_LOOK_MS = 200
 
 export function createUploads(stores: Stores, limits: UploadLimits): Uploads {
   const hashes = createRunningHashes()
@@ -162,13 +166,30 @@ interface ArrivingPart extends SendPart {
 async function sendPart(stores: Stores, hashes: RunningHashes, upload: UploadRow, part: ArrivingPart): Promise<PartAnswer> {
   const { number } = part
   const sender = { uploadId: upload.id, number, sender: randomUUID() }
-  const askedAt = performance.now()
-  const claim = await stores.catalog.claimPart(sender, LEASE_SECONDS)
+  const { claim, askedAt } = await claimPatiently(stores, sender, part.signal)
   if (claim === 'gone') throw unknownUpload()
   if (claim === 'received') return { part: number, outcome: 'exists' }
   if (claim === 'busy') throw busy(`part ${number} is being sent by somebody else`)
   await storePart(stores, hashes, upload, { ...part, sender, askedAt })
   return { part: number, outcome: 'stored' }
+}
+
+/**
+ * Waits for another sender to end, or for the claim of a dead one to lapse: nothing of the body is read meanwhile, and so
+ * none of it has to be sent again.
+ */
+async function claimPatiently(
+  stores: Stores,
+  sender: PartSender,
+  signal: AbortSignal,
+): Promise<{ claim: PartClaim; askedAt: number }> {
+  const deadline = performance.now() + BUSY_WAIT_MS
+  for (;;) {
+    const askedAt = performance.now()
+    const claim = await stores.catalog.claimPart(sender, LEASE_SECONDS)
+    if (claim !== 'busy' || askedAt > deadline) return { claim, askedAt }
+    await sleep(BUSY_LOOK_MS, undefined, { signal })
+  }
 }
 
 async function storePart(

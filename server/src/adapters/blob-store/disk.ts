@@ -7,6 +7,7 @@ import { CairnError, isCode } from '@cairn/protocol/error'
 import type { BlobStat, BlobStore, ByteRange, Bytes } from '../../domain/ports.ts'
 import { abortable } from './abortable.ts'
 import { diskDrafts } from './disk-drafts.ts'
+import { onDisk, storageError, syncFolder, syncFolders, unlinkIfThere } from './disk-files.ts'
 import { assertKey } from './key.ts'
 
 // A body arrives in chunks of 64 KiB at most, and one write for 8 of them costs less than half of 8 writes.
@@ -158,30 +159,6 @@ async function moveTo(from: string, to: string): Promise<string | undefined> {
   }
 }
 
-/** Syncs every folder that gained a name: the one, and those above it up to the parent of the first that was made. */
-async function syncFolders(folder: string, created: string | undefined): Promise<void> {
-  await syncFolder(folder)
-  if (created === undefined) return
-  for (let child = folder; child.length >= created.length; child = path.dirname(child)) await syncFolder(path.dirname(child))
-}
-
-async function syncFolder(folder: string): Promise<void> {
-  // Windows cannot open a folder; its renames are journalled.
-  if (process.platform === 'win32') return
-  let handle: FileHandle
-  try {
-    handle = await open(folder, 'r')
-  } catch (error) {
-    if (isCode(error, 'ENOENT')) return
-    throw error
-  }
-  try {
-    await handle.sync()
-  } finally {
-    await handle.close()
-  }
-}
-
 /** A stream over a file costs more than a small object is worth. Closes the file. */
 async function readShort(file: FileHandle, key: string, { start, end }: ByteRange): Promise<Readable> {
   try {
@@ -226,14 +203,6 @@ async function statBlob(key: string, file: string): Promise<BlobStat | undefined
   }
 }
 
-async function unlinkIfThere(file: string): Promise<void> {
-  try {
-    await unlink(file)
-  } catch (error) {
-    if (!isCode(error, 'ENOENT')) throw error
-  }
-}
-
 /** Files below a folder, depth first, in the order of their names. */
 async function* walk(folder: string, signal: AbortSignal): AsyncGenerator<string, void> {
   signal.throwIfAborted()
@@ -252,21 +221,4 @@ async function entriesOf(folder: string): Promise<Dirent[]> {
     if (isCode(error, 'ENOENT')) return []
     throw storageError(folder, error)
   }
-}
-
-async function onDisk<T>(what: string, fn: () => Promise<T>): Promise<T> {
-  try {
-    return await fn()
-  } catch (error) {
-    throw storageError(what, error)
-  }
-}
-
-function storageError(what: string, cause: unknown): CairnError {
-  const reason = cause instanceof Error ? cause.message : String(cause)
-  if (!isCode(cause, 'ENOSPC', 'EDQUOT')) return new CairnError('STORAGE_FAILED', `${what}: ${reason}`, { cause })
-  return new CairnError('STORAGE_FULL', 'the disk of the blob store is full', {
-    cause,
-    hint: 'Free space or extend the volume, then push again: what was stored stays.',
-  })
 }
