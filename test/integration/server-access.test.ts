@@ -61,6 +61,35 @@ const CASES: Case[] = [
   { method: 'POST', path: project(`/deltas?digest=${HERE}`), needs: 'write', ask: { body: 'here' }, ok: 200 },
   { method: 'POST', path: project(`/deltas/fetch?digest=${HERE}`), needs: 'read', ask: { json: { digests: [] } }, ok: 204 },
   { method: 'GET', path: project(`/objects/${HERE}/chunks`), needs: 'read', ok: 400 },
+  { method: 'GET', path: project(`/trees/${HERE}`), needs: 'read', ok: 400 },
+  // An object that is here already opens no upload.
+  {
+    method: 'POST',
+    path: project('/uploads'),
+    needs: 'write',
+    ask: { json: { digest: HERE, size: 4 } },
+    ok: 200,
+  },
+  { method: 'GET', path: project(`/uploads/${NO_SESSION}`), needs: 'write', ok: 404 },
+  { method: 'PUT', path: project(`/uploads/${NO_SESSION}/parts/1`), needs: 'write', ask: { body: 'here' }, ok: 404 },
+  { method: 'POST', path: project(`/uploads/${NO_SESSION}/complete`), needs: 'write', ok: 404 },
+  { method: 'DELETE', path: project(`/uploads/${NO_SESSION}`), needs: 'write', ok: 404 },
+  // On a disk nothing goes to a bucket directly.
+  {
+    method: 'POST',
+    path: project('/objects/direct/put'),
+    needs: 'write',
+    ask: { json: { objects: [{ digest: HERE, size: 4, sha256: 'a'.repeat(64) }] } },
+    ok: 404,
+  },
+  {
+    method: 'POST',
+    path: project('/objects/direct/commit'),
+    needs: 'write',
+    ask: { json: { uploads: [{ digest: HERE, upload: NO_SESSION }] } },
+    ok: 200,
+  },
+  { method: 'POST', path: project('/objects/direct/get'), needs: 'read', ask: { json: { digests: [HERE] } }, ok: 404 },
   { method: 'GET', path: project(''), needs: 'read', ok: 200 },
   { method: 'GET', path: project('/damaged'), needs: 'read', ok: 200 },
   { method: 'GET', path: `/dvc/PROJECT/${objectPath(HERE)}`, needs: 'read', ok: 200 },
@@ -149,6 +178,7 @@ describe('rights', () => {
         .replace(HERE, '{digest}')
         .replace(NO_SESSION, '{id}')
         .replace('999999', '{id}')
+        .replace('/parts/1', '/parts/{number}')
     const tested = new Set(CASES.map(shape))
     expect(described.filter((entry) => !tested.has(entry))).toEqual([])
   })
