@@ -12,7 +12,7 @@ import { noteRefusal, type PushRun } from './push-run.ts'
 const SMALLEST = 16 << 20
 /** While the server makes one part durable, the next one is on its way. */
 const PARTS_AT_ONCE = 2
-const CHUNK_BYTES = 256 * 1024
+const CHUNK_BYTES = 1 << 20
 /** Uploads that were lost on the server, by their expiry or somebody's hand, are begun so often. */
 const TRIES = 3
 const AGAIN_MS = 300
