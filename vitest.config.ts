@@ -4,7 +4,13 @@ import { defineConfig } from 'vitest/config'
 // The suites that need a real Postgres, S3, Redis, dvc or Chromium are named *.real.test.ts and run by `npm run test:real`.
 export default defineConfig({
   test: {
-    include: ['protocol/src/**/*.test.ts', 'server/src/**/*.test.ts', 'client-cli/src/**/*.test.ts', 'test/**/*.test.ts', 'bench/*.test.ts'],
+    include: [
+      'protocol/src/**/*.test.ts',
+      'server/src/**/*.test.ts',
+      'client-cli/src/**/*.test.ts',
+      'test/**/*.test.ts',
+      'bench/*.test.ts',
+    ],
     exclude: ['**/node_modules/**', '**/*.real.test.ts'],
     testTimeout: 30_000,
     hookTimeout: 60_000,

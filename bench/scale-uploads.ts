@@ -90,7 +90,10 @@ function put(url: string, token: string, { nth, mib, stop }: Upload): Promise<nu
     const feed = (): void => {
       for (;;) {
         if (answered) return
-        if (stop < mib && sent >= stop * MIB) return void (request.destroy(), resolve('cut'))
+        if (stop < mib && sent >= stop * MIB) {
+          request.destroy()
+          return resolve('cut')
+        }
         const next = parts.next()
         if (next.done) return void request.end()
         sent += next.value.length

@@ -41,7 +41,11 @@ export function testJobQueue(name: string, open: () => Promise<OpenJobs>): void 
     }
     const work = (scrub: JobHandler, options: { on?: JobQueue; concurrency?: number; expire?: JobHandler } = {}): void => {
       const stop = new AbortController()
-      const handlers: Record<JobType, JobHandler> = { scrub, 'expire-sessions': options.expire ?? refuse, 'expire-uploads': refuse }
+      const handlers: Record<JobType, JobHandler> = {
+        scrub,
+        'expire-sessions': options.expire ?? refuse,
+        'expire-uploads': refuse,
+      }
       const done = (options.on ?? queue).run(handlers, { concurrency: options.concurrency ?? 1, signal: stop.signal })
       runners.push({ stop, done })
     }

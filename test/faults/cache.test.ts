@@ -168,7 +168,7 @@ describe('checking out', () => {
         await sleep(wait)
         child.kill('SIGINT')
         // null: it was over, and Node no longer listened.
-      expect([252, 0, null]).toContain(await ended)
+        expect([252, 0, null]).toContain(await ended)
         expect([undefined, before]).toContain(folderDigest(file('data')))
         expect([undefined, 80 << 20]).toContain(statSync(file('large'), { throwIfNoEntry: false })?.size)
         expect(readdirSync(file('.dvc/tmp/cairn/work'))).toEqual([])
