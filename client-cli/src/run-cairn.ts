@@ -8,8 +8,11 @@ import { createConsole, type Console } from './report/console.ts'
 import { describeFailure } from './report/failure.ts'
 import { cairnVersion } from './version.ts'
 
-/** Runs one command line and ends the process with its exit code. */
-export async function runCairn(argv: readonly string[], env: Context['env']): Promise<never> {
+/** What still keeps the process alive once its command is done (an idle connection, say) has so long to end by itself. */
+const LINGER_MS = 100
+
+/** Runs one command line and lets the process end with its exit code. */
+export async function runCairn(argv: readonly string[], env: Context['env']): Promise<void> {
   // A reader that has gone, as in `cairn … | head`, is not a failure of ours.
   for (const stream of [process.stdout, process.stderr]) {
     stream.on('error', (error: NodeJS.ErrnoException) => {
@@ -22,7 +25,9 @@ export async function runCairn(argv: readonly string[], env: Context['env']): Pr
   await Promise.all(
     [process.stdout, process.stderr].map((stream) => new Promise<void>((resolve) => stream.write('', () => resolve()))),
   )
-  process.exit(code)
+  // process.exit waits for V8's compiler threads without collecting garbage for them, and once in a while for ever.
+  process.exitCode = code
+  setTimeout(() => process.exit(), LINGER_MS).unref()
 }
 
 async function runOnce(argv: readonly string[], env: Context['env'], signal: AbortSignal): Promise<number> {
