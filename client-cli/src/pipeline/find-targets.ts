@@ -58,12 +58,12 @@ function indexStages(stages: readonly Stage[]): Index {
 
 function findTarget(index: Index, target: string, cwd: string, options: FindOptions): Target[] {
   const pipelineFile = path.join(cwd, 'dvc.yaml')
-  const named = index.byFile.get(pipelineFile)?.find((stage) => stage.name === target)
-  if (named) return [{ stage: named }]
+  const named = byName(index, pipelineFile, target)
+  if (named.length > 0) return named
   const location = path.join('/', cwd, target).slice(1).replace(/\/$/, '')
   if (isStageFile(location)) return ofFile(index, location, target)
   const addressed = byAddress(index, target, cwd)
-  if (addressed) return [addressed]
+  if (addressed.length > 0) return addressed
   const output = path.isAbsolute(target) || climbsOut(cwd, target) ? undefined : byOutput(index, location)
   if (output) return [output]
   if (options.recursive) {
@@ -89,10 +89,18 @@ function ofFile(index: Index, location: string, target: string): Target[] {
   return found.map((stage) => ({ stage }))
 }
 
-/** `path/dvc.yaml:name` and `path:name`. */
-function byAddress({ byFile }: Index, target: string, cwd: string): Target | undefined {
-  const cut = target.lastIndexOf(':')
-  if (cut < 0) return undefined
+/** The stage of that name, or every stage that a `foreach` or `matrix` of that name makes. */
+function byName({ byFile }: Index, file: string, name: string): Target[] {
+  const stages = byFile.get(file) ?? []
+  const own = stages.filter((stage) => stage.name === name)
+  return (own.length > 0 ? own : stages.filter((stage) => stage.template?.group === name)).map((stage) => ({ stage }))
+}
+
+/** `path/dvc.yaml:name` and `path:name`. What follows the first `@` belongs to the name, colons and all. */
+function byAddress(index: Index, target: string, cwd: string): Target[] {
+  const at = target.indexOf('@')
+  const cut = (at < 0 ? target : target.slice(0, at)).lastIndexOf(':')
+  if (cut < 0) return []
   const place = target.slice(0, cut)
   const name = target.slice(cut + 1)
   if (path.basename(place) === 'dvc.lock') {
@@ -101,9 +109,7 @@ function byAddress({ byFile }: Index, target: string, cwd: string): Target | und
     })
   }
   const file = place === '' || path.basename(place) === 'dvc.yaml' ? place || 'dvc.yaml' : path.join(place, 'dvc.yaml')
-  const location = path.join('/', cwd, file).slice(1)
-  const stage = byFile.get(location)?.find((each) => each.name === name)
-  return stage && { stage }
+  return byName(index, path.join('/', cwd, file).slice(1), name)
 }
 
 /** The output at a path, or the one that the path lies inside of. */

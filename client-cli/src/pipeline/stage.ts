@@ -31,6 +31,15 @@ export interface Stage {
   lockedCmd?: string | readonly string[]
   /** Keys that Cairn does not use (`meta`, …), kept as they are. */
   extra?: Readonly<Record<string, unknown>>
+  /** Made from a template (`foreach`, `matrix`, `${…}`): its definition in the file is not its own, and no command edits it. */
+  template?: StageTemplate
+}
+
+export interface StageTemplate {
+  /** The `foreach` or `matrix` that it is one of: `train` of `train@us`. */
+  group?: string
+  /** What it took from params files, root-relative: key (`train.lr`) to value. */
+  used: ReadonlyMap<string, ReadonlyMap<string, unknown>>
 }
 
 /** What the last run saw or made: the recorded content of a dep or out. */
