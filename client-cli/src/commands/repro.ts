@@ -7,6 +7,7 @@ import { findTargets } from '../pipeline/load.ts'
 import { reproduce, type Reproduced } from '../pipeline/reproduce.ts'
 import { stageWords } from '../pipeline/stage-words.ts'
 import type { Stage } from '../pipeline/stage.ts'
+import type { Report } from '../report/event.ts'
 import { withSession, type Session } from './session.ts'
 import { hintToTrack } from './track-hint.ts'
 
@@ -33,7 +34,7 @@ export const command: Command = {
   examples: ['cairn repro', 'cairn repro evaluate.dvc', 'cairn repro --dry train'],
   run: (context, args, options) =>
     withSession(context, ['cairn', 'repro', ...args].join(' '), async (session) => {
-      const words = stageWords(session.report, session.cwd)
+      const words = (report: Report) => stageWords(report, session.cwd)
       const planWork = async () => {
         const graph = buildGraph(await session.load(), { cutFrozen: true })
         return { graph, plan: orderStages(graph, selectStages(session, graph, args, options)), locks: session.locks, words }
@@ -42,7 +43,7 @@ export const command: Command = {
         force: options['force'] === true,
         forceDownstream: options['forceDownstream'] === true,
         dry: options['dry'] === true,
-        keepGoing: options['keepGoing'] === true,
+        onFailure: options['keepGoing'] === true ? 'go-on' : 'stop',
         commit: options['commit'] !== false,
         allowMissing: options['allowMissing'] === true,
         runCache: options['runCache'] !== false,

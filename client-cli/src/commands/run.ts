@@ -9,6 +9,7 @@ import { runWords } from '../pipeline/stage-words.ts'
 import type { Out, Stage } from '../pipeline/stage.ts'
 import { changesOf, decide, sameValue } from '../pipeline/staleness.ts'
 import { withRepoLock } from '../repo/repo-lock.ts'
+import type { Report } from '../report/event.ts'
 import { joinCommand } from './join-command.ts'
 import { withSession, type Session } from './session.ts'
 import { describeFiles, locateInside, STAGE_OPTIONS, textOf } from './stage-options.ts'
@@ -37,14 +38,14 @@ export const command: Command = {
   passThrough: true,
   run: (context, args, options) =>
     withSession(context, ['cairn', 'run', ...args].join(' '), async (session) => {
-      const words = runWords(session.report, session.cwd)
+      const words = (report: Report) => runWords(report, session.cwd)
       const planWork = async (): Promise<Work> => {
         const { graph, stage } = await planStage(session, joinCommand(args), options)
         return { graph, plan: stage ? [stage] : [], locks: session.locks, words }
       }
       if (options['exec'] === false) {
         await withRepoLock(session.repo, session.signal, async () => {
-          for (const stage of (await planWork()).plan) writeAndTell(session, words, stage)
+          for (const stage of (await planWork()).plan) writeAndTell(session, words(session.report), stage)
         })
       } else {
         await reproduce(session, planWork, { force: true, commit: options['commit'] !== false })

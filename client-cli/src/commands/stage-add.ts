@@ -10,6 +10,7 @@ import { writeStage } from '../pipeline/save-stage.ts'
 import type { Stage } from '../pipeline/stage.ts'
 import { addToGitIgnore } from '../repo/git-ignore.ts'
 import { withRepoLock } from '../repo/repo-lock.ts'
+import type { Report } from '../report/event.ts'
 import { joinCommand } from './join-command.ts'
 import { withSession, type Session } from './session.ts'
 import { describeFiles, describeParams, PLOT_OPTIONS, STAGE_OPTIONS, textOf } from './stage-options.ts'
@@ -82,7 +83,7 @@ function describeStage({ repo, cwd }: Session, cmd: string, options: Options): S
 }
 
 async function runAdded(session: Session, address: string): Promise<void> {
-  const words = stageWords(session.report, session.cwd)
+  const words = (report: Report) => ({ ...stageWords(report, session.cwd), failure: (_stage: Stage, cause: CairnError) => cause })
   const planWork = async (): Promise<Work> => {
     const graph = buildGraph(await session.load())
     return { graph, plan: graph.stages.filter((stage) => stage.address === address), locks: session.locks, words }

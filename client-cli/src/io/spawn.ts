@@ -5,19 +5,30 @@ import { CairnError, isCode } from '@cairn/protocol/error'
 /** The grace between asking a command to end and killing it. */
 const KILL_AFTER_MS = 5000
 
+/** How long the pipes of a command that has ended may stay open. */
+const PIPES_OPEN_MS = 1000
+
 export interface Ended {
   /** null when a signal ended it. */
   code: number | null
   signal: NodeJS.Signals | null
 }
 
+export interface CommandOptions {
+  cwd: string
+  env: NodeJS.ProcessEnv
+  signal: AbortSignal
+  /** Gets what the command prints, in whole characters. Without it the command has the terminal's own streams, with it no input. */
+  onOutput?: ((stream: 'stdout' | 'stderr', text: string) => void) | undefined
+}
+
 /**
- * Runs one line of a stage's command in the user's shell, on the terminal's own streams, and resolves when it has ended,
- * whatever its exit code. On abort it is sent the signal that cairn got, and SIGKILL 5 s later; then it resolves as well.
+ * Runs one line of a stage's command in the user's shell and resolves when it has ended, whatever its exit code. On abort it
+ * is sent the signal that cairn got, and SIGKILL 5 s later; then it resolves as well.
  * @throws CairnError FAILED when the shell or the folder does not exist
  */
-export function runCommand(cmd: string, options: { cwd: string; env: NodeJS.ProcessEnv; signal: AbortSignal }): Promise<Ended> {
-  const { cwd, env, signal } = options
+export function runCommand(cmd: string, options: CommandOptions): Promise<Ended> {
+  const { cwd, env, signal, onOutput } = options
   const [file, args] = shellFor(cmd, env)
   // A group of its own lets an abort reach everything that the shell started. Not on a terminal: there only the
   // foreground group may read, and Ctrl-C reaches everybody by itself.
@@ -25,10 +36,12 @@ export function runCommand(cmd: string, options: { cwd: string; env: NodeJS.Proc
   const child = spawn(file, args, {
     cwd,
     env,
-    stdio: 'inherit',
+    stdio: onOutput ? ['ignore', 'pipe', 'pipe'] : 'inherit',
     detached,
     windowsVerbatimArguments: process.platform === 'win32',
   })
+  for (const stream of ['stdout', 'stderr'] as const)
+    child[stream]?.setEncoding('utf8').on('data', (text: string) => onOutput?.(stream, text))
   return settle(child, signal, (name) => kill(child, name, detached), detached, { file, cwd })
 }
 
@@ -64,8 +77,14 @@ function settle(
       reject(new CairnError('FAILED', `cannot run '${where.file}' in '${where.cwd}': ${error.message}`, { cause: error }))
     })
     child.on('exit', (code, name) => {
-      finish()
-      resolve({ code, signal: name })
+      const ended = () => {
+        finish()
+        resolve({ code, signal: name })
+      }
+      if (child.stdout === null) return ended()
+      // What it started in the background may hold the pipes open for ever; what it printed itself is there by then.
+      child.on('close', ended)
+      timers.push(setTimeout(ended, PIPES_OPEN_MS))
     })
     if (signal.aborted) stop()
     else signal.addEventListener('abort', stop, { once: true })

@@ -5,6 +5,7 @@ import { writeFileAtomic } from '../io/atomic-write.ts'
 import { withFileLock } from '../repo/repo-lock.ts'
 import type { Repo } from '../repo/repo.ts'
 import type { Report } from '../report/event.ts'
+import type { UsedPaths } from './used-paths.ts'
 
 /**
  * Which paths running commands read and write. While a stage's command runs the repository is not locked, so that others
@@ -15,11 +16,6 @@ export interface PathLocks {
   refuseBusy(paths: UsedPaths): Promise<void>
   /** As `refuseBusy`, and enters the paths. Release exactly once, also after an interruption. */
   acquire(paths: UsedPaths): Promise<() => Promise<void>>
-}
-
-export interface UsedPaths {
-  reads: readonly string[]
-  writes: readonly string[]
 }
 
 interface Holder {
@@ -81,7 +77,10 @@ export function openPathLocks(repo: Repo, options: { cmd: string; signal: AbortS
 function release(table: Table, { reads, writes }: UsedPaths, pid: number): void {
   for (const one of writes) if (table.write.get(one)?.pid === pid) table.write.delete(one)
   for (const one of reads) {
-    const others = (table.read.get(one) ?? []).filter((holder) => holder.pid !== pid)
+    const holders = table.read.get(one) ?? []
+    // One entry for each release: another stage of this process may read the same path.
+    const mine = holders.findIndex((holder) => holder.pid === pid)
+    const others = holders.filter((_, place) => place !== mine)
     if (others.length > 0) table.read.set(one, others)
     else table.read.delete(one)
   }

@@ -1,9 +1,13 @@
+import path from 'node:path'
 import { CairnError, isCode } from '@cairn/protocol/error'
 import { withRepoLock } from '../repo/repo-lock.ts'
-import { downstreamOf, type Graph } from './graph.ts'
+import type { Report } from '../report/event.ts'
+import type { Graph } from './graph.ts'
 import type { PathLocks } from './path-locks.ts'
 import { runStageCommand, type Running } from './run-stage.ts'
+import { createStageQueue } from './stage-queue.ts'
 import { createStageTurn, type Due, type StageTurn, type TurnOptions } from './stage-turn.ts'
+import { createVoices, type Voice, type Voices } from './stage-voices.ts'
 import type { StageWords } from './stage-words.ts'
 import type { Stage } from './stage.ts'
 
@@ -12,13 +16,18 @@ export interface ReproduceOptions extends TurnOptions {
   force?: boolean
   /** Run everything that depends on a stage that ran. */
   forceDownstream?: boolean
-  /** After a failure go on with what does not depend on it. */
-  keepGoing?: boolean
+  /**
+   * What follows a failure. `stop`, the default: commands under way end and are recorded, nothing further starts. `go-on`: only
+   * what depends on it is left out. `ignore`: as if it had not failed.
+   */
+  onFailure?: 'stop' | 'go-on' | 'ignore'
+  /** How many commands run side by side, of stages that do not depend on each other. Default 1: on the terminal's own streams. */
+  jobs?: number
 }
 
 export interface Reproduced {
   plan: readonly Stage[]
-  /** Stages that ran, were restored or were committed again. */
+  /** Stages that ran, were restored or were committed again; in the plan's order, as `failed`. */
   changed: Stage[]
   failed: Stage[]
 }
@@ -28,44 +37,56 @@ export interface Work {
   /** Dependencies first. */
   plan: readonly Stage[]
   locks: PathLocks
-  words: StageWords
+  /** The words, said to this report. */
+  words: (report: Report) => StageWords
 }
 
 /**
- * Brings stages up to date, in the order of the plan, which is made with the repository locked. Each stage's file is written right after its command has succeeded, so a
- * later call goes on where this one was stopped, however it was stopped. The repository is locked except while a command
- * runs; then the paths that the command uses are.
+ * Brings stages up to date, in the order of the plan, which is made with the repository locked; with `jobs` several at once,
+ * each after what it depends on. Each stage's file is written right after its command has succeeded, so a later call goes on
+ * where this one was stopped, however it was stopped. The repository is locked except while only commands run; then the paths
+ * that they use are. Returns, or throws, when every command has ended.
  * @throws CairnError STAGE_FAILED naming the stage; LOCKED when another run uses its paths
  */
 export async function reproduce(running: Running, planWork: () => Promise<Work>, options: ReproduceOptions): Promise<Reproduced> {
+  const { jobs = 1 } = options
+  const commands = new Map<Stage, Promise<Ended>>()
+  const ended: Ended[] = []
   let walk: Walk | undefined
-  let due: Due | undefined
   try {
-    do {
-      const finished = due
-      due = undefined
-      due = await withPatience(running, finished !== undefined, async () => {
+    for (;;) {
+      const patient = ended.length > 0 || commands.size > 0
+      const due = await withPatience(running, patient, async () => {
         walk ??= createWalk(running, await planWork(), options)
-        if (finished) await walk.settle(finished)
-        return walk.advance()
+        for (let one = ended.shift(); one; one = ended.shift()) await walk.settle(one)
+        return commands.size < jobs ? walk.advance() : undefined
       })
-      if (walk && due) due = await runDue(running, walk, due)
-    } while (due || walk?.hasMore())
+      if (due && walk) commands.set(due.stage, runDue(walk.runningOf(due.stage), due))
+      if (due && commands.size < jobs && walk?.hasMore()) continue
+      if (commands.size === 0) break
+      const one = await Promise.race(commands.values())
+      commands.delete(one.due.stage)
+      ended.push(one)
+    }
   } finally {
-    await due?.release()
+    for (const one of [...ended, ...(await Promise.all(commands.values()))]) await one.due.release()
+    walk?.close()
   }
   return walk?.outcome() ?? { plan: [], changed: [], failed: [] }
 }
 
-/** undefined when the command failed and the walk may go on without it. */
-async function runDue(running: Running, walk: Walk, due: Due): Promise<Due | undefined> {
+interface Ended {
+  due: Due
+  failure?: { error: unknown }
+}
+
+/** Never rejects. */
+async function runDue(running: Running, due: Due): Promise<Ended> {
   try {
     await runStageCommand(running, due.inputs)
-    return due
+    return { due }
   } catch (error) {
-    await due.release()
-    walk.fail(due.stage, error)
-    return undefined
+    return { due, failure: { error } }
   }
 }
 
@@ -86,79 +107,125 @@ async function withPatience<T>({ workspace, signal, report }: Running, patient: 
 }
 
 interface Walk {
-  /** Goes on until a command is due; undefined at the end. With the repository locked. */
+  /** Goes on until a command is due; undefined when none is before one under way has ended. With the repository locked. */
   advance(): Promise<Due | undefined>
   /** With the repository locked. */
-  settle(due: Due): Promise<void>
-  /** Throws, or with `keepGoing` notes what can no longer be reached. */
-  fail(stage: Stage, failure: unknown): void
+  settle(ended: Ended): Promise<void>
+  /** With what the stage's command needs. */
+  runningOf(stage: Stage): Running
   hasMore(): boolean
+  close(): void
+  /** Throws what stopped the walk. */
   outcome(): Reproduced
 }
 
-function createWalk(running: Running, { graph, plan, locks, words }: Work, options: ReproduceOptions): Walk {
-  const { report, signal } = running
-  const turn: StageTurn = createStageTurn(running, { locks, words }, options)
-  const queue = [...plan]
-  const outcome: Reproduced = { plan, changed: [], failed: [] }
+/** One stage's visit: its turn, with a voice of its own. */
+interface Visit {
+  turn: StageTurn
+  voice: Voice
+  words: StageWords
+  running: Running
+}
+
+function createWalk(running: Running, work: Work, options: ReproduceOptions): Walk {
+  const { graph, plan } = work
+  const queue = createStageQueue(graph, plan)
+  const voices = voicesOf(running)
+  const visits = new Map<Stage, Visit>()
+  const changed = new Set<Stage>()
+  const failed = new Set<Stage>()
   /** Stages that run because of what happened, or with `dry` would have happened, before them. */
   const forced = new Set<Stage>()
-  let blank = false
+  let stopped: { error: unknown } | undefined
 
-  function noteChanged(stage: Stage): void {
-    outcome.changed.push(stage)
-    blank = true
+  function finish(stage: Stage, outcome: 'changed' | 'fresh'): void {
+    queue.finish(stage)
+    visits.get(stage)?.voice.close(outcome)
+    if (outcome === 'fresh') return
+    changed.add(stage)
     if (options.forceDownstream || options.dry) for (const after of graph.dependents(stage)) forced.add(after)
   }
 
-  async function visit(stage: Stage): Promise<Due | undefined> {
-    if (blank) report({ type: 'result', text: '' })
-    blank = false
-    const done = await turn.visit(stage, { force: options.force === true || forced.has(stage) })
-    if (done.type === 'due') return done.due
-    if (done.type === 'changed') noteChanged(stage)
-    return undefined
+  function fail(stage: Stage, { words, running: { report }, voice }: Visit, failure: unknown): void {
+    if (running.signal.aborted || !(failure instanceof CairnError)) throw failure
+    const { onFailure = 'stop' } = options
+    if (onFailure === 'stop') {
+      stopped ??= { error: words.failure(stage, failure) }
+      queue.drop(stage)
+      queue.stop()
+    } else if (onFailure === 'ignore') {
+      report({ type: 'warning', text: `${failure.message} (ignored)` })
+      queue.finish(stage)
+    } else {
+      failed.add(stage)
+      report({ type: 'warning', text: failure.message })
+      const lost = queue.drop(stage)
+      if (lost.length > 0) report({ type: 'warning', text: `${listStages(lost)} will be skipped due to this failure` })
+    }
+    voice.close('failed')
   }
 
-  function fail(stage: Stage, failure: unknown): void {
-    if (signal.aborted || !(failure instanceof CairnError)) throw failure
-    if (!options.keepGoing) throw words.failure(stage, failure)
-    outcome.failed.push(stage)
-    report({ type: 'warning', text: failure.message })
-    const after = downstreamOf(graph, [stage])
-    const lost = queue.filter((other) => after.has(other))
-    queue.splice(0, queue.length, ...queue.filter((other) => !after.has(other)))
-    if (lost.length > 0) report({ type: 'warning', text: `${listStages(lost)} will be skipped due to this failure` })
-  }
-
-  async function attempt<T>(stage: Stage, work: () => Promise<T>): Promise<T | undefined> {
+  async function attempt<T>(stage: Stage, visit: Visit, take: () => Promise<T>): Promise<T | undefined> {
     try {
-      return await work()
+      return await take()
     } catch (error) {
-      fail(stage, error)
+      fail(stage, visit, error)
       return undefined
     }
   }
 
   return {
     async advance() {
-      for (let stage = queue.shift(); stage; stage = queue.shift()) {
-        signal.throwIfAborted()
+      for (let stage = queue.take(); stage; stage = queue.take()) {
+        running.signal.throwIfAborted()
         const next = stage
-        const due = await attempt(next, () => visit(next))
-        if (due) return due
+        const visit = openVisit(running, work, voices, options)
+        visits.set(next, visit)
+        const force = options.force === true || forced.has(next)
+        const done = await attempt(next, visit, () => visit.turn.visit(next, { force }))
+        if (done?.type === 'due') return done.due
+        if (done) finish(next, done.type === 'changed' ? 'changed' : 'fresh')
       }
       return undefined
     },
-    settle: (due) =>
-      attempt(due.stage, async () => {
-        await turn.settle(due)
-        noteChanged(due.stage)
-      }),
-    fail,
-    hasMore: () => queue.length > 0,
-    outcome: () => outcome,
+    async settle({ due, failure }) {
+      const visit = visits.get(due.stage)
+      if (!visit) return
+      if (failure) {
+        await due.release()
+        return fail(due.stage, visit, failure.error)
+      }
+      const settled = await attempt(due.stage, visit, async () => {
+        await visit.turn.settle(due)
+        return true
+      })
+      if (settled) finish(due.stage, 'changed')
+    },
+    runningOf: (stage) => visits.get(stage)?.running ?? running,
+    hasMore: () => queue.waiting() > 0,
+    close: () => voices.closeAll(),
+    outcome() {
+      if (stopped) throw stopped.error
+      const inOrder = (stages: ReadonlySet<Stage>) => plan.filter((stage) => stages.has(stage))
+      return { plan, changed: inOrder(changed), failed: inOrder(failed) }
+    },
   }
+}
+
+function voicesOf({ workspace, report }: Running): Voices {
+  return createVoices(report, (number) => path.join(workspace.repo.tmpDir, `cairn-output-${process.pid}-${number}`))
+}
+
+function openVisit(running: Running, { graph, locks, words }: Work, voices: Voices, options: ReproduceOptions): Visit {
+  const voice = voices.open()
+  const { report } = voice
+  const own: Running = {
+    ...running,
+    report,
+    ...((options.jobs ?? 1) > 1 && { onOutput: (stream, text) => report({ type: 'command-output', stream, text }) }),
+  }
+  const said = words(report)
+  return { voice, words: said, running: own, turn: createStageTurn(own, { graph, locks, words: said }, options) }
 }
 
 /** `Stage 'a'`, `Stages 'a', 'b' and 'c'`. */

@@ -2,7 +2,7 @@ import { lstatSync, mkdirSync } from 'node:fs'
 import path from 'node:path'
 import { type Digest, isTree } from '@cairn/protocol/digest'
 import { CairnError } from '@cairn/protocol/error'
-import { runCommand } from '../io/spawn.ts'
+import { runCommand, type CommandOptions } from '../io/spawn.ts'
 import { addToGitIgnore } from '../repo/git-ignore.ts'
 import type { Report } from '../report/event.ts'
 import type { Content, Workspace } from '../workspace/workspace.ts'
@@ -18,6 +18,8 @@ export interface Running {
   env: Readonly<Record<string, string | undefined>>
   signal: AbortSignal
   report: Report
+  /** Gets what commands print, when several run at once. Without it they have the terminal's own streams. */
+  onOutput?: CommandOptions['onOutput']
   /** Collects the root-relative files that changed and belong into Git. */
   touched: Set<string>
 }
@@ -83,16 +85,16 @@ const stands = (workspace: Workspace, out: Out): boolean =>
   lstatSync(path.resolve(workspace.repo.root, out.path), { throwIfNoEntry: false }) !== undefined
 
 /**
- * Runs a stage's command on the terminal's own streams: each line of a dvc.yaml's command in a shell of its own, as dvc
+ * Runs a stage's command: each line of a dvc.yaml's command in a shell of its own, as dvc
  * does; a 2019 one whole.
  * @throws CairnError STAGE_FAILED, or the reason of the abort
  */
-export async function runStageCommand({ workspace, env, signal }: Running, stage: Stage): Promise<void> {
+export async function runStageCommand({ workspace, env, signal, onOutput }: Running, stage: Stage): Promise<void> {
   const cwd = path.join(workspace.repo.root, stage.wdir)
   const surroundings = { ...env, DVC_ROOT: workspace.repo.root, DVC_STAGE: stage.address }
   for (const line of commandLines(stage)) {
     signal.throwIfAborted()
-    const ended = await runCommand(line, { cwd, env: surroundings, signal })
+    const ended = await runCommand(line, { cwd, env: surroundings, signal, onOutput })
     signal.throwIfAborted()
     if (ended.code === 0) continue
     const how = ended.signal ? `was killed by ${ended.signal}` : `exited with ${ended.code}`
@@ -168,13 +170,20 @@ function fileRun(workspace: Workspace, stage: Stage): void {
 
 /**
  * Gives a stage the outs of a former run on the same deps and params. `inputs` is the stage with these recorded.
- * undefined when there was no such run, or the cache no longer has all that it made.
+ * undefined when there was no such run, or the cache no longer has all that it made and `fetch` does not bring it.
  */
-export async function restoreRun({ workspace }: Running, inputs: Stage): Promise<Stage | undefined> {
+export async function restoreRun(
+  { workspace }: Running,
+  inputs: Stage,
+  fetch?: (stage: Stage) => Promise<unknown>,
+): Promise<Stage | undefined> {
   const entry = runEntryOf(inputs)
   const made = entry && findRun(workspace.repo.cacheDir, entry)
-  if (!made || ![...made.values()].every(({ digest }) => isCached(workspace, digest))) return undefined
+  if (!made) return undefined
   const restored = withMade(inputs, made)
+  const isThere = () => [...made.values()].every(({ digest }) => isCached(workspace, digest))
+  if (!isThere()) await fetch?.(restored)
+  if (!isThere()) return undefined
   if (!(await checkOutStage(workspace, restored))) return undefined
   return withOwnRecord(restored)
 }

@@ -1,13 +1,15 @@
 import { existsSync } from 'node:fs'
 import path from 'node:path'
 import { CairnError } from '@cairn/protocol/error'
-import { isLocal, observe } from './observe.ts'
-import type { PathLocks, UsedPaths } from './path-locks.ts'
+import type { Graph } from './graph.ts'
+import { isCached, isLocal, observe } from './observe.ts'
+import type { PathLocks } from './path-locks.ts'
 import { checkOutStage, clearOuts, recordInputs, recordOuts, recordRun, restoreRun, type Running } from './run-stage.ts'
 import { writeStage } from './save-stage.ts'
 import type { StageWords } from './stage-words.ts'
-import type { Stage } from './stage.ts'
+import type { Out, Stage } from './stage.ts'
 import { changesOf, decide, type Change, type Seen, type Verdict } from './staleness.ts'
+import { pathsOf } from './used-paths.ts'
 
 export interface TurnOptions {
   /** Only tell what would be done. */
@@ -18,6 +20,10 @@ export interface TurnOptions {
   allowMissing?: boolean
   /** false: a former run on the same deps is not looked for. */
   runCache?: boolean
+  /** Brings the recorded content of outs into the cache from where it was pushed to; false when not all of it came. */
+  pull?: ((stage: Stage, outs: readonly Out[]) => Promise<boolean>) | undefined
+  /** Asked before anything is done about a stage that changed. */
+  confirm?: ((stage: Stage) => Promise<boolean>) | undefined
 }
 
 /** A stage whose command is due: its deps are recorded, its outs out of the way, its paths entered in the path locks. */
@@ -40,11 +46,12 @@ export interface StageTurn {
 
 export function createStageTurn(
   running: Running,
-  parts: { locks: PathLocks; words: StageWords },
+  parts: { locks: PathLocks; words: StageWords; graph: Graph },
   options: TurnOptions,
 ): StageTurn {
   const { workspace } = running
-  const { locks, words } = parts
+  const { locks, words, graph } = parts
+  const { pull } = options
   const commit = options.commit ?? true
   const write = (stage: Stage) => writeAndTell(running, words, stage)
 
@@ -56,8 +63,10 @@ export function createStageTurn(
   }
 
   async function runOrRestore(stage: Stage, force: boolean): Promise<Outcome> {
+    if (pull) await bringDeps(running, graph, stage, pull)
     const inputs = await recordInputs(workspace, stage)
-    const restored = force || !commit || options.runCache === false ? undefined : await restoreRun(running, inputs)
+    const fetch = pull && ((restored: Stage) => pull(restored, lackingOuts(running, restored)))
+    const restored = force || !commit || options.runCache === false ? undefined : await restoreRun(running, inputs, fetch)
     if (restored) {
       words.cached(stage)
       write(restored)
@@ -79,14 +88,29 @@ export function createStageTurn(
     }
   }
 
+  async function look(stage: Stage, force: boolean): Promise<Looked> {
+    const seen = await observe(workspace, stage)
+    const changes = relevantChanges(changesOf(stage, seen), options)
+    return { seen, changes, verdict: force ? forcedVerdict(stage) : decide(stage, changes, seen) }
+  }
+
+  /** Nothing but its outs is missing: then what was recorded for them is wanted, and no run. */
+  async function bringOuts(stage: Stage, before: Looked): Promise<Looked> {
+    const outs = lackingOuts(running, stage)
+    if (!pull || outs.length === 0 || before.verdict === 'fresh' || !before.changes.every(isLostOut)) return before
+    words.pulling(stage)
+    if (!(await pull(stage, outs))) words.notPulled(stage)
+    return look(stage, false)
+  }
+
   return {
     async visit(stage, { force }) {
       const paths = pathsOf(stage)
+      if (stage.frozen && stage.kind !== 'data') words.frozen(stage)
       // Looking at an out that somebody else reads disturbs nobody; only if it must be made anew is he in the way.
       await locks.refuseBusy({ reads: [...paths.reads, ...paths.writes], writes: [] })
-      const seen = await observe(workspace, stage)
-      const changes = relevant(changesOf(stage, seen), options)
-      const verdict = force ? forcedVerdict(stage) : decide(stage, changes, seen)
+      const first = await look(stage, force)
+      const { seen, changes, verdict } = force || options.dry ? first : await bringOuts(stage, first)
       if (verdict === 'fresh') {
         words.fresh(stage)
         return { type: 'fresh' }
@@ -94,10 +118,12 @@ export function createStageTurn(
       // That outs are put back is told by itself, and changes nothing.
       if (verdict !== 'checkout') words.reasons(stage, changes)
       if (options.dry) return foretell(words, stage, verdict)
+      if (options.confirm && !(await options.confirm(stage)))
+        throw new CairnError('STAGE_FAILED', 'reproduction aborted by the user')
       await locks.refuseBusy(paths)
       if (verdict === 'commit') return commitOuts(stage, seen)
       if (verdict === 'checkout' && (await checkOutStage(workspace, stage))) {
-        words.cached(stage)
+        if (!pull) words.cached(stage)
         return { type: 'placed' }
       }
       return runOrRestore(stage, force)
@@ -119,15 +145,37 @@ function foretell(words: StageWords, stage: Stage, verdict: Exclude<Verdict, 'fr
   return { type: verdict === 'checkout' ? 'placed' : 'changed' }
 }
 
-/** What a run of the stage reads and writes, root-relative. */
-export const pathsOf = (stage: Stage): UsedPaths => ({
-  reads: [...stage.deps.filter(isLocal), ...stage.params].map((dep) => dep.path),
-  writes: stage.outs.map((out) => out.path),
-})
-
 const forcedVerdict = (stage: Stage): Exclude<Verdict, 'fresh'> => (stage.cmd === undefined || stage.frozen ? 'commit' : 'run')
 
-function relevant(changes: readonly Change[], { allowMissing }: TurnOptions): readonly Change[] {
+interface Looked {
+  seen: Seen
+  changes: readonly Change[]
+  verdict: Verdict
+}
+
+const isLostOut = (change: Change): boolean =>
+  change.kind === 'out' && (change.state === 'deleted' || change.state === 'not in cache')
+
+const lackingOuts = ({ workspace }: Running, stage: Stage): Out[] =>
+  stage.outs.filter((out) => out.cache && out.recorded !== undefined && !isCached(workspace, out.recorded.digest))
+
+/** Puts the deps that are not there into the workspace, as far as other stages recorded them. */
+async function bringDeps(running: Running, graph: Graph, stage: Stage, pull: NonNullable<TurnOptions['pull']>): Promise<void> {
+  const { workspace } = running
+  const gone = stage.deps.filter((dep) => isLocal(dep) && !existsSync(path.resolve(workspace.repo.root, dep.path)))
+  for (const maker of gone.length > 0 ? graph.dependencies(stage) : []) {
+    const outs = maker.outs.filter((out) => gone.some((dep) => isInside(dep.path, out.path) || isInside(out.path, dep.path)))
+    if (outs.length === 0) continue
+    const wanted = { ...maker, outs }
+    const lacking = lackingOuts(running, wanted)
+    if (lacking.length === 0 || (await pull(maker, lacking))) await checkOutStage(workspace, wanted)
+  }
+}
+
+const isInside = (one: string, folder: string): boolean => one === folder || one.startsWith(`${folder}/`)
+
+/** The changes that count. */
+export function relevantChanges(changes: readonly Change[], { allowMissing }: TurnOptions): readonly Change[] {
   if (!allowMissing) return changes
   return changes.filter(
     (change) =>

@@ -16,6 +16,9 @@ export interface StageWords {
   running(stage: Stage): void
   cached(stage: Stage): void
   committing(stage: Stage): void
+  frozen(stage: Stage): void
+  pulling(stage: Stage): void
+  notPulled(stage: Stage): void
   /** `lockFile`: the dvc.lock that changed, if one did. */
   written(stage: Stage, options: { lockFile: string | undefined; isNew: boolean }): void
   /** The error that ends the command when this stage fails. */
@@ -46,6 +49,12 @@ export function stageWords(report: Report, cwd: string): StageWords {
       else result([`Running stage '${name(stage)}':`, ...lines.map((line) => `> ${line}`)].join('\n'))
     },
     cached: (stage) => result(`Stage '${name(stage)}' is cached - skipping run, checking out outputs`),
+    frozen(stage) {
+      const text = `stage: '${name(stage)}' is frozen. Its dependencies are not going to be reproduced.`
+      report({ type: 'warning', text })
+    },
+    pulling: (stage) => result(`Pulling data for stage: '${name(stage)}'`),
+    notPulled: (stage) => result(`Unable to pull data for stage: '${name(stage)}'`),
     committing(stage) {
       const what = stage.cmd === undefined ? 'data sources in stage' : 'outputs in frozen stage'
       result(`Verifying ${what}: '${name(stage)}'`)

@@ -34,6 +34,10 @@ export function createConsole(
         return quiet ? undefined : print(stderr, printable(event.text))
       case 'warning':
         return quiet ? undefined : warn(`WARNING: ${event.text}`)
+      case 'command-output': {
+        progress.clear()
+        return void (event.stream === 'stdout' ? stdout : stderr).write(event.text)
+      }
       case 'debug':
         return verbose ? print(stderr, printable(`DEBUG: ${event.text}`)) : undefined
       case 'progress':

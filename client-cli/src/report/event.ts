@@ -10,6 +10,8 @@ export type Event =
   /** What a person wants to know but no program reads: stderr. */
   | { type: 'note'; text: string }
   | { type: 'warning'; text: string }
+  /** What a stage's command printed, as it is: a piece of text on the stream that it went to. */
+  | { type: 'command-output'; stream: 'stdout' | 'stderr'; text: string }
   /** Only with -v. */
   | { type: 'debug'; text: string }
   /**
