@@ -1,16 +1,25 @@
-import path from 'node:path'
 import { CairnError } from '@cairn/protocol/error'
-import { openObjectCache } from '../cache/object-cache.ts'
+import type { ObjectCache } from '../cache/object-cache.ts'
 import type { Command, Context, Options } from '../command.ts'
-import { jsonText, pythonRepr } from '../pipeline/json-value.ts'
-import { metricValues } from '../pipeline/metric-value.ts'
-import { collectMetrics, isLegacyRepository, type MetricFile, parseMetric, type RevisionMetrics } from '../pipeline/metrics.ts'
-import { type MetricContent, metricsJson, type MetricsOf, metricsTable, shownValues } from '../pipeline/metrics-table.ts'
-import type { MetricSpec } from '../pipeline/stage.ts'
-import { revisionTree, workingTree } from '../repo/file-tree.ts'
+import { jsonText } from '../pipeline/json-value.ts'
+import { metricsJson, type MetricsOf, metricsTable } from '../pipeline/metrics-table.ts'
+import type { Naming } from '../pipeline/read-content.ts'
+import { tableFormat } from '../pipeline/table.ts'
 import { openRepo } from '../repo/open.ts'
 import type { Repo } from '../repo/repo.ts'
 import { isEmpty, SPEC_OPTIONS, specOf } from './metric-options.ts'
+import { isLegacyRepository, showValues } from './metrics-values.ts'
+import {
+  isErrored,
+  namingIn,
+  openMetrics,
+  type OpenRevision,
+  readMetrics,
+  renamed,
+  reportErrored,
+  withCache,
+} from './revision-metrics.ts'
+import { asksForRevisions, groupRevisions, type NamedRevision, namedRevisions, REVISION_OPTIONS } from './revisions.ts'
 import { rootRelative } from './root-relative.ts'
 
 export const command: Command = {
@@ -19,168 +28,105 @@ export const command: Command = {
   description:
     'Revisions are read out of Git; nothing is checked out, and the work tree may be dirty. Metrics of 2019 stage files are ' +
     'printed as values of their type and xpath, all others as a table.',
-  arguments: [{ name: '[target...]', summary: 'Metric files; all of them by default.' }],
+  arguments: [{ name: '[target...]', summary: 'Metric files, or folders of them; all metrics by default.' }],
   options: [
-    { flags: '-T, --all-tags', summary: 'Of all tags too.' },
-    { flags: '-a, --all-branches', summary: 'Of all branches too.' },
+    ...REVISION_OPTIONS,
+    { flags: '-R, --recursive', summary: 'Take the files of a folder; this is done anyway.' },
     ...SPEC_OPTIONS,
     { flags: '--json', summary: 'Print JSON.' },
     { flags: '--md', summary: 'Print a Markdown table.' },
+    { flags: '--csv', summary: 'Print CSV.' },
     { flags: '--precision <digits>', summary: 'Decimal digits in the table; 5 by default.' },
   ],
   examples: ['cairn metrics show', 'cairn metrics show -T', 'cairn metrics show -t json -x acc model/metrics.json'],
   async run(context, targets, options) {
     const repo = openRepo(context.cwd, context.env)
     try {
-      const revisions = await collectRevisions(repo, context, targets, options)
-      const spec = specOf(options)
-      const override = isEmpty(spec) ? undefined : spec
-      const legacy = override !== undefined || isLegacyRepository(revisions)
-      if (legacy && options['json'] !== true) return showValues(repo, context, revisions, override)
-      return showTable(repo, context, revisions, options)
+      return await withCache(repo, (cache) => show({ repo, cache, context }, targets, options))
     } finally {
       await repo.git?.close()
     }
   },
 }
 
-async function collectRevisions(
-  repo: Repo,
-  context: Context,
+interface Session {
+  repo: Repo
+  cache: ObjectCache
+  context: Context
+}
+
+async function show(session: Session, targets: readonly string[], options: Options): Promise<number | void> {
+  const { repo, context } = session
+  const precision = precisionOf(options)
+  const name = namingIn(repo, context.cwd)
+  const spec = specOf(options)
+  const override = isEmpty(spec) ? undefined : spec
+  const named = await namedRevisions(repo, options)
+  const opened = await openAll(session, named, targets, options)
+  if ((override !== undefined || isLegacyRepository([...opened.values()])) && options['json'] !== true)
+    return showValues({ repo, context, name }, underNames(opened, named), override)
+  const shown = await readAll(session, opened, named, { name, many: asksForRevisions(options) })
+  reportErrored(
+    context,
+    'metrics',
+    shown.filter(isErrored).map(({ rev }) => rev),
+  )
+  const here = shown.map((metrics) => renamed(metrics, name))
+  const text =
+    options['json'] === true
+      ? jsonText(metricsJson(here))
+      : metricsTable(here, { revisions: asksForRevisions(options), precision, format: tableFormat(options) })
+  if (text !== '') context.report({ type: 'output', text })
+}
+
+/** @throws CairnError USAGE */
+export function precisionOf({ precision }: Options): number {
+  const digits = precision === undefined ? 5 : Number(precision)
+  if (!Number.isInteger(digits) || digits < 0 || digits > 50)
+    throw new CairnError('USAGE', 'argument --precision: expected a number of digits, 0 to 50')
+  return digits
+}
+
+/** The workspace and every commit once, by sha. */
+async function openAll(
+  session: Session,
+  named: readonly NamedRevision[],
   targets: readonly string[],
   options: Options,
-): Promise<RevisionMetrics[]> {
-  const cache = openObjectCache(repo.cacheDir, { tmpDir: repo.tmpDir })
-  try {
-    const paths = targets.map((target) => rootRelative(repo, context.cwd, target))
-    const revisions = [await collectMetrics(workingTree(repo), cache, paths)]
-    for (const rev of revisionNames(repo, options)) {
-      context.signal.throwIfAborted()
-      revisions.push(await collectMetrics(revisionTree(repo, rev), cache, paths))
-    }
-    return revisions
-  } finally {
-    cache.close()
+): Promise<Map<string, OpenRevision>> {
+  const paths = targets.map((target) => rootRelative(session.repo, session.context.cwd, target))
+  const shown = asksForRevisions(options) ? 'workspace' : ''
+  const opened = new Map([['workspace', await openMetrics(session, { rev: 'workspace', shown }, paths)]])
+  for (const { sha, names } of groupRevisions(named))
+    opened.set(sha, await openMetrics(session, { rev: sha, shown: names.join(',') }, paths))
+  return opened
+}
+
+function underNames(opened: ReadonlyMap<string, OpenRevision>, named: readonly NamedRevision[]) {
+  return [{ name: 'workspace', sha: 'workspace' }, ...named].flatMap(({ name, sha }) => {
+    const revision = opened.get(sha)
+    return revision ? [{ ...revision, name }] : []
+  })
+}
+
+/** Several names of one commit share its rows; the workspace is left out when it says the same as the branch it is on. */
+async function readAll(
+  { repo }: Session,
+  opened: ReadonlyMap<string, OpenRevision>,
+  named: readonly NamedRevision[],
+  { name, many }: { name: Naming; many: boolean },
+): Promise<MetricsOf[]> {
+  const revisions = [{ sha: 'workspace', names: [many ? 'workspace' : ''] }, ...groupRevisions(named)]
+  const read: MetricsOf[] = []
+  for (const { sha, names } of revisions) {
+    const open = opened.get(sha)
+    if (open) read.push(await readMetrics(open, names.join(','), name))
   }
+  const [workspace, ...others] = read
+  const branch = many ? repo.git?.branch() : undefined
+  const current = branch === undefined ? undefined : others.find(({ rev }) => rev === branch)
+  const same = workspace && current && !isErrored(workspace) && saysOf(workspace) === saysOf(current)
+  return same ? others : read
 }
 
-function revisionNames(repo: Repo, options: Options): string[] {
-  const branches = options['allBranches'] === true
-  const tags = options['allTags'] === true
-  if (!branches && !tags) return []
-  if (repo.git === undefined) throw new CairnError('FAILED', 'tags and branches: only supported for Git repositories')
-  return [...(branches ? repo.git.branches() : []), ...(tags ? repo.git.tags() : [])]
-}
-
-/** The shape of 2019: a tab, the file, its values; with several revisions a heading each. */
-function showValues(
-  repo: Repo,
-  context: Context,
-  revisions: readonly RevisionMetrics[],
-  override: MetricSpec | undefined,
-): number | void {
-  const blocks = revisions.map((revision) => ({
-    rev: revision.rev,
-    lines: revision.files.flatMap((file) => valueLine(repo, context, revision.rev, file, override)),
-  }))
-  const [workspace, ...others] = blocks
-  const branch = repo.git?.branch()
-  const current = others.find((block) => block.rev === branch)
-  const repeated = current && workspace && current.lines.join('\n') === workspace.lines.join('\n')
-  const shown = repeated ? others : blocks
-  for (const { rev, lines } of shown) {
-    if (lines.length === 0) continue
-    const heading = rev === 'workspace' && !current ? (branch ?? rev) : rev
-    if (others.length > 0) context.report({ type: 'output', text: `${heading}:` })
-    for (const line of lines) context.report({ type: 'output', text: line })
-  }
-  if (shown.every(({ lines }) => lines.length === 0)) return 1
-}
-
-function valueLine(repo: Repo, context: Context, rev: string, file: MetricFile, override: MetricSpec | undefined): string[] {
-  const shown = fromCwd(repo, context.cwd, file.path)
-  if (file.text === undefined)
-    return warn(
-      context,
-      `${shown}: ${file.missing ?? 'missing'}${rev === 'workspace' ? '' : `; get it with 'cairn fetch -a -T'`}`,
-    )
-  const spec = { ...file.spec, ...override }
-  // An xpath alone means JSON where nothing else was said.
-  if (spec.xpath !== undefined && spec.type === undefined) spec.type = 'json'
-  try {
-    const values = metricValues(file.text, spec, file.path)
-    if (typeof values === 'string') return [`\t${shown}: ${values}`]
-    if (values.length === 0) return warn(context, `${shown} of '${rev}': the xpath '${spec.xpath ?? ''}' finds nothing`)
-    return [`\t${shown}: ${pythonRepr(values)}`]
-  } catch (error) {
-    if (error instanceof CairnError) return warn(context, `${error.message} (${rev})`)
-    throw error
-  }
-}
-
-function warn(context: Context, text: string): string[] {
-  context.report({ type: 'warning', text })
-  return []
-}
-
-const fromCwd = (repo: Repo, cwd: string, file: string): string =>
-  path.relative(cwd, path.join(repo.root, file)).split(path.sep).join('/')
-
-/** The shape of today: a table, or JSON. Several names of one commit share its rows. */
-function showTable(repo: Repo, context: Context, revisions: readonly RevisionMetrics[], options: Options): void {
-  const [workspace, ...others] = revisions.map((revision) => contentOf(repo, context.cwd, revision))
-  const grouped = groupByCommit(repo, others)
-  const branch = repo.git?.branch()
-  const current = options['allBranches'] === true ? grouped.find(({ rev }) => rev.split(',').includes(branch ?? '')) : undefined
-  const hidden =
-    current &&
-    workspace &&
-    jsonText(metricsJson([{ ...workspace, rev: '' }])) === jsonText(metricsJson([{ ...current, rev: '' }]))
-  const shown = [
-    ...(workspace && !hidden ? [others.length > 0 || revisions.length > 1 ? workspace : { ...workspace, rev: '' }] : []),
-    ...grouped,
-  ]
-  const broken = shown
-    .filter(({ files }) => [...files.values()].some((content) => 'error' in content))
-    .map(({ rev }) => `'${rev}'`)
-  if (options['json'] === true) context.report({ type: 'output', text: jsonText(metricsJson(shown)) })
-  else {
-    const precision = options['precision'] === undefined ? 5 : Number(options['precision'])
-    if (!Number.isInteger(precision) || precision < 0 || precision > 50)
-      throw new CairnError('USAGE', 'argument --precision: expected a number of digits, 0 to 50')
-    const text = metricsTable(shown, { revisions: revisions.length > 1, precision, markdown: options['md'] === true })
-    if (text !== '') context.report({ type: 'output', text })
-  }
-  if (broken.length > 0)
-    context.report({ type: 'note', text: `DVC failed to load some metrics for following revisions: ${broken.join(', ')}.` })
-}
-
-function contentOf(repo: Repo, cwd: string, { rev, files }: RevisionMetrics): MetricsOf {
-  return { rev, files: new Map(files.map((file) => [fromCwd(repo, cwd, file.path), readContent(repo, cwd, file)])) }
-}
-
-function readContent(repo: Repo, cwd: string, file: MetricFile): MetricContent {
-  if (file.text === undefined) {
-    const msg = (file.missing ?? '').replace(`'${file.path}'`, `'${fromCwd(repo, cwd, file.path)}'`)
-    return { error: { type: 'FileNotFoundError', msg } }
-  }
-  try {
-    if (file.spec?.type !== undefined && file.spec.xpath !== undefined)
-      return { data: metricValues(file.text, file.spec, file.path) }
-    return { data: shownValues(parseMetric(file.text, file.path)) ?? new Map() }
-  } catch (error) {
-    if (error instanceof CairnError) return { error: { type: 'MetricsLoadError', msg: error.message } }
-    throw error
-  }
-}
-
-function groupByCommit(repo: Repo, revisions: readonly MetricsOf[]): MetricsOf[] {
-  const groups = new Map<string, { names: string[]; files: MetricsOf['files'] }>()
-  for (const { rev, files } of revisions) {
-    const sha = repo.git?.resolve(rev) ?? rev
-    const group = groups.get(sha)
-    if (group) group.names.push(rev)
-    else groups.set(sha, { names: [rev], files })
-  }
-  return [...groups.values()].map(({ names, files }) => ({ rev: [...new Set(names)].toSorted().join(','), files }))
-}
+const saysOf = ({ files }: MetricsOf): string => jsonText(files)
