@@ -33,8 +33,18 @@ const parseRun = async (...argv: string[]) => {
 
 describe('a command line', () => {
   test('takes global options before the name, inside of a group and after the name', async () => {
-    expect((await parseRun('-q', '--cd', 'sub', 'push')).globals).toEqual({ quiet: true, verbose: false, cd: 'sub' })
-    expect((await parseRun('push', '-q', '--cd=sub')).globals).toEqual({ quiet: true, verbose: false, cd: 'sub' })
+    expect((await parseRun('-q', '--cd', 'sub', 'push')).globals).toEqual({
+      quiet: true,
+      verbose: false,
+      waitForLock: false,
+      cd: 'sub',
+    })
+    expect((await parseRun('push', '-q', '--cd=sub')).globals).toEqual({
+      quiet: true,
+      verbose: false,
+      waitForLock: false,
+      cd: 'sub',
+    })
     expect((await parseRun('remote', '-vv', 'add', 'x')).globals).toMatchObject({ quiet: false, verbose: true })
   })
 
@@ -42,6 +52,39 @@ describe('a command line', () => {
     const parsed = await parseRun('push', '-qc')
     expect(parsed.globals.quiet).toBe(true)
     expect(parsed.options).toMatchObject({ cloud: true })
+  })
+
+  test('takes an abbreviation that can mean only one option, before the name and after it', async () => {
+    expect((await parseRun('push', '--rem', 'x', '--clo', '--dep=a')).options).toEqual({
+      remote: 'x',
+      cloud: true,
+      deps: ['a'],
+      exec: true,
+    })
+    expect((await parseRun('--qui', '--wait', 'push', '--verb')).globals).toMatchObject({
+      quiet: true,
+      verbose: true,
+      waitForLock: true,
+    })
+    await expect(parse('--ver', 'push')).rejects.toMatchObject({
+      message: 'ambiguous option: --ver could match --verbose, --version',
+    })
+    await expect(parse('push', '--c')).rejects.toMatchObject({
+      exit: 254,
+      message: 'ambiguous option: --c could match --cd, --cloud',
+    })
+  })
+
+  test('leaves alone what only looks like an abbreviation', async () => {
+    expect((await parseRun('push', '-r', '--rem', '--', '--clo')).args).toEqual(['--clo'])
+    expect((await parseRun('push', '-cr', '--clo')).options).toMatchObject({ cloud: true, remote: '--clo' })
+    expect((await parseRun('run', '-d', 'x', 'python', '--clo')).args).toEqual(['python', '--clo'])
+  })
+
+  test('shows how a command is used below what is wrong with its use', async () => {
+    await expect(parse('push', '--bad')).rejects.toMatchObject({
+      hint: "Usage: cairn push [options] [targets...]\nSee 'cairn push --help'.",
+    })
   })
 
   test('collects a repeatable option and negates with --no-', async () => {
@@ -98,9 +141,9 @@ describe('a command line', () => {
       exit: 254,
       hint: expect.stringContaining('remote add') as string,
     })
-    await expect(parse('push', '--remot', 'x')).rejects.toMatchObject({
+    await expect(parse('push', '--remoot', 'x')).rejects.toMatchObject({
       exit: 254,
-      message: 'unrecognized arguments: --remot',
+      message: 'unrecognized arguments: --remoot',
       hint: expect.stringContaining('--remote') as string,
     })
   })

@@ -2,12 +2,16 @@ import { Command as Parser, CommanderError, Option } from 'commander'
 import { CairnError } from '@cairn/protocol/error'
 import type { Command, Options, OptionSpec } from './command.ts'
 import type { CommandEntry } from './commands/index.ts'
-import { commandHelp, groupHelp, overview } from './help.ts'
+import { findLong, writeOut } from './abbreviations.ts'
+import { GLOBAL_OPTIONS } from './global-options.ts'
+import { commandHelp, groupHelp, overview, usageLine } from './help.ts'
 
 /** What may stand before or after the command's name. */
 export interface Globals {
   quiet: boolean
   verbose: boolean
+  /** Waits for the repository's lock however long it takes. */
+  waitForLock: boolean
   /** As typed. */
   cd: string | undefined
 }
@@ -21,13 +25,6 @@ export interface Invocation {
 }
 
 export type CommandLine = Invocation | { type: 'help'; text: string; code: number } | { type: 'version' }
-
-const GLOBAL_OPTIONS: readonly OptionSpec[] = [
-  { flags: '-q, --quiet', summary: 'Print results and errors only.' },
-  { flags: '-v, --verbose', summary: 'Say more, and where a failure comes from.' },
-  { flags: '--cd <dir>', summary: 'Run as if started in this folder.' },
-  { flags: '-V, --version', summary: 'Print the version of Cairn.' },
-]
 
 /**
  * Decides what a command line asks for, and loads that one command. Global options may stand before and after the name.
@@ -56,31 +53,38 @@ export async function parseCommandLine(argv: readonly string[], commands: readon
   return parseFor(entry, afterWord, before)
 }
 
-interface Taken {
-  quiet: boolean
-  verbose: boolean
-  cd: string | undefined
+interface Taken extends Globals {
   help: boolean
   version: boolean
   rest: readonly string[]
 }
 
-/** Global options up to the first word that is none. */
+const GLOBAL_NAMES = GLOBAL_OPTIONS.map(({ flags }) => ({ long: /--[a-z-]+/.exec(flags)?.[0] }))
+
+/** Global options up to the first word that is none. @throws CairnError USAGE */
 function takeGlobals(argv: readonly string[]): Taken {
-  const taken: Taken = { quiet: false, verbose: false, cd: undefined, help: false, version: false, rest: [] }
+  const taken: Taken = { quiet: false, verbose: false, waitForLock: false, cd: undefined, help: false, version: false, rest: [] }
   for (let at = 0; ; at++) {
     const word = argv[at]
-    const cd = word === '--cd' ? argv[++at] : /^--cd=(.*)$/s.exec(word ?? '')?.[1]
-    if (cd !== undefined) taken.cd = cd
-    else if (word === '--cd') throw usage("option '--cd <dir>' argument missing", 'cairn --help')
-    else if (word === '--help' || word === '-h') taken.help = true
-    else if (word === '--version' || word === '-V') taken.version = true
-    else if (word === '--quiet' || word === '--verbose' || /^-[qv]+$/.test(word ?? '')) {
-      taken.quiet ||= word === '--quiet' || /^-v*q/.test(word ?? '')
-      taken.verbose ||= word === '--verbose' || /^-q*v/.test(word ?? '')
-    } else if (word !== undefined && word.startsWith('-') && word !== '-')
-      throw usage(`unrecognized arguments: ${word}`, 'cairn --help')
-    else return { ...taken, rest: argv.slice(at) }
+    if (word === undefined || !word.startsWith('-') || word === '-') return { ...taken, rest: argv.slice(at) }
+    if (/^-[qvhV]+$/.test(word)) {
+      taken.quiet ||= word.includes('q')
+      taken.verbose ||= word.includes('v')
+      taken.help ||= word.includes('h')
+      taken.version ||= word.includes('V')
+      continue
+    }
+    const [name = '', ...value] = word.split('=')
+    const long = name.startsWith('--') ? findLong(name, GLOBAL_NAMES, 'cairn --help')?.long : undefined
+    if (long === '--cd') {
+      taken.cd = value.length > 0 ? value.join('=') : argv[++at]
+      if (taken.cd === undefined) throw usage("option '--cd <dir>' argument missing", 'cairn --help')
+    } else if (long === undefined || value.length > 0) throw usage(`unrecognized arguments: ${word}`, 'cairn --help')
+    else if (long === '--help') taken.help = true
+    else if (long === '--version') taken.version = true
+    else if (long === '--wait-for-lock') taken.waitForLock = true
+    else if (long === '--quiet') taken.quiet = true
+    else taken.verbose = true
   }
 }
 
@@ -89,6 +93,7 @@ function merge(outer: Taken, inner: Taken): Taken {
     ...inner,
     quiet: outer.quiet || inner.quiet,
     verbose: outer.verbose || inner.verbose,
+    waitForLock: outer.waitForLock || inner.waitForLock,
     cd: inner.cd ?? outer.cd,
     help: outer.help || inner.help,
   }
@@ -109,17 +114,20 @@ async function parseFor(entry: CommandEntry, argv: readonly string[], before: Ta
   const parser = createParser(command)
   if (before.help) return { type: 'help', text: commandHelp(command, parser), code: 0 }
   try {
-    parser.parse([...argv], { from: 'user' })
+    const specs = [...(command.options ?? []), ...globalsBeside(command)]
+    const help = `cairn ${command.name} --help`
+    parser.parse(writeOut(argv, specs, { passThrough: command.passThrough ?? false, help }), { from: 'user' })
   } catch (error) {
-    if (!(error instanceof CommanderError)) throw error
+    if (!(error instanceof CommanderError)) throw withUsage(error, usageLine(parser))
     if (error.code === 'commander.helpDisplayed') return { type: 'help', text: commandHelp(command, parser), code: 0 }
-    throw asUsageError(error, command.name)
+    throw withUsage(asUsageError(error, command.name), usageLine(parser))
   }
-  const { quiet, verbose, cd, version, ...options } = parser.opts<Record<string, unknown>>()
+  const { quiet, verbose, cd, waitForLock, version, ...options } = parser.opts<Record<string, unknown>>()
   if (version === true) return { type: 'version' }
   const globals = {
     quiet: before.quiet || quiet === true,
     verbose: before.verbose || verbose === true,
+    waitForLock: before.waitForLock || waitForLock === true,
     cd: typeof cd === 'string' ? cd : before.cd,
   }
   return { type: 'run', command, args: parser.args, options, globals }
@@ -135,10 +143,14 @@ function createParser(command: Command): Parser {
     .passThroughOptions(command.passThrough ?? false)
     .action(() => undefined)
   for (const { name, summary } of command.arguments ?? []) parser.argument(name, summary)
-  const own = new Set((command.options ?? []).flatMap((option) => option.flags.split(/[ ,|]+/)))
-  const globals = GLOBAL_OPTIONS.map((option) => withoutFlags(option, own)).filter((option) => option !== undefined)
+  const globals = globalsBeside(command).filter(({ flags }) => !flags.endsWith('--help'))
   for (const option of [...(command.options ?? []), ...globals]) parser.addOption(toOption(option))
   return parser
+}
+
+function globalsBeside(command: Command): OptionSpec[] {
+  const own = new Set((command.options ?? []).flatMap((option) => option.flags.split(/[ ,|]+/)))
+  return GLOBAL_OPTIONS.map((option) => withoutFlags(option, own)).filter((option) => option !== undefined)
 }
 
 /** A command's own flag wins over a global one of the same letter. */
@@ -169,6 +181,12 @@ function asUsageError(error: CommanderError, name: string): CairnError {
     default:
       return usage(error.message.replace(/^error: /, ''), help)
   }
+}
+
+/** The failure with the command's usage line below it. */
+function withUsage(error: unknown, line: string): unknown {
+  if (!(error instanceof CairnError)) return error
+  return new CairnError(error.code, error.message, { hint: `${line}\n${error.hint ?? ''}`, exit: error.exit, cause: error.cause })
 }
 
 function unknownCommand(word: string, names: readonly string[]): CairnError {

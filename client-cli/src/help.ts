@@ -19,7 +19,7 @@ export function overview(commands: readonly CommandEntry[]): string {
     const isGroup = name.includes(' ') || commands.some((entry) => entry.name.startsWith(`${word} `))
     lines.set(word, isGroup ? `${subcommands(word, commands).join(', ')}` : summary)
   }
-  return `Usage: cairn [-q] [-v] [--cd DIR] COMMAND …
+  return `Usage: cairn [-q] [-v] [--cd DIR] [--wait-for-lock] COMMAND …
 
 Shares a team's data, models and pipeline results. Works in every DVC repository.
 
@@ -27,11 +27,12 @@ Commands:
 ${table([...lines])}
 
 Options:
-  -h, --help     Print this help, or with a command, that command's.
-  -V, --version  Print the version of Cairn.
-  -q, --quiet    Print results and errors only.
-  -v, --verbose  Say more, and where a failure comes from.
-  --cd DIR       Run as if started in this folder.
+  -h, --help       Print this help, or with a command, that command's.
+  -V, --version    Print the version of Cairn.
+  -q, --quiet      Print results and errors only.
+  -v, --verbose    Say more, and where a failure comes from.
+  --cd DIR         Run as if started in this folder.
+  --wait-for-lock  Wait for as long as somebody else works in the repository.
 
 Example:
   cairn init && cairn add images && cairn push
@@ -58,6 +59,11 @@ ${command.examples.length === 1 ? 'Example' : 'Examples'}:
 ${examples}
 
 ${EXIT_CODES}`
+}
+
+/** `Usage: cairn push [options] [targets...]` */
+export function usageLine(parser: Parser): string {
+  return `Usage: ${parser.name()} ${parser.usage()}`
 }
 
 function subcommands(group: string, commands: readonly CommandEntry[]): string[] {

@@ -64,7 +64,10 @@ async function runCommandOf(
   const { command, args, options, globals } = invocation
   const cwd = changeFolder(globals)
   const context: Context = { cwd, env, signal, report: terminal.report, verbose: globals.verbose, quiet: globals.quiet }
-  return (await command.run(context, args, options)) ?? 0
+  const run = async () => (await command.run(context, args, options)) ?? 0
+  if (!globals.waitForLock) return run()
+  const { waitingForLocks } = await import('./repo/repo-lock.ts')
+  return waitingForLocks(run)
 }
 
 function changeFolder(globals: Globals): string {

@@ -51,7 +51,10 @@ describe('cairn', () => {
     const bare = await station.tryCairn()
     expect([bare.code, bare.stdout]).toEqual([254, help.stdout])
     const flag = await station.tryCairn('init', '--bad')
-    expect([flag.code, flag.stderr]).toEqual([254, "ERROR: unrecognized arguments: --bad\nSee 'cairn init --help'.\n"])
+    expect([flag.code, flag.stderr]).toEqual([
+      254,
+      "ERROR: unrecognized arguments: --bad\nUsage: cairn init [options] [dir]\nSee 'cairn init --help'.\n",
+    ])
   })
 
   test('outside of a repository says so as dvc does', async () => {

@@ -5,7 +5,7 @@ import os from 'node:os'
 import path from 'node:path'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { openRepo } from '../../client-cli/src/repo/open.ts'
-import { withRepoLock } from '../../client-cli/src/repo/repo-lock.ts'
+import { waitingForLocks, withRepoLock } from '../../client-cli/src/repo/repo-lock.ts'
 import type { Repo } from '../../client-cli/src/repo/repo.ts'
 
 let dir: string
@@ -122,4 +122,15 @@ test('where there is no flock program a pid file keeps a second one out, and a d
   } finally {
     process.env['PATH'] = env
   }
+})
+
+test('with --wait-for-lock the lock is waited for until it is free, or the signal aborts', async () => {
+  const holder = await holdFromPython()
+  const wait = new AbortController()
+  const waiting = waitingForLocks(() => withRepoLock(repo, wait.signal, () => Promise.resolve('never')))
+  wait.abort(new Error('enough'))
+  await expect(waiting).rejects.toThrow('enough')
+  const got = waitingForLocks(() => withRepoLock(repo, never, () => Promise.resolve('mine')))
+  holder.stdin?.end()
+  expect(await got).toBe('mine')
 })

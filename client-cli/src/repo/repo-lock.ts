@@ -11,6 +11,8 @@ const PAUSE_MS = 500
 
 /** Locks that the running chain of calls holds: a nested call with the same one just runs. */
 const held = new AsyncLocalStorage<ReadonlySet<string>>()
+/** True inside of `waitingForLocks`. */
+const patient = new AsyncLocalStorage<boolean>()
 /** Within this process the lock is handed on in order; the system's lock only keeps other processes out. */
 const queues = new Map<string, Promise<unknown>>()
 
@@ -43,13 +45,18 @@ export async function withFileLock<T>(file: string, signal: AbortSignal, fn: () 
   return turn
 }
 
+/** Runs `fn` with locks that are waited for until they are free, or the signal aborts: `--wait-for-lock`. */
+export function waitingForLocks<T>(fn: () => Promise<T>): Promise<T> {
+  return patient.run(true, fn)
+}
+
 async function acquire(file: string, signal: AbortSignal): Promise<() => void> {
   mkdirSync(path.dirname(file), { recursive: true })
   for (let attempt = 1; ; attempt++) {
     signal.throwIfAborted()
     const release = tryLock(file)
     if (release) return release
-    if (attempt === TRIES) throw locked(file)
+    if (attempt >= TRIES && patient.getStore() !== true) throw locked(file)
     await sleep(PAUSE_MS, undefined, { signal }).catch(() => signal.throwIfAborted())
   }
 }
