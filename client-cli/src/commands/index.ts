@@ -52,6 +52,16 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: async () => (await import('./status.ts')).command,
   },
   {
+    name: 'data status',
+    summary: 'Print what changed between the last commit, the stage files and the workspace.',
+    load: async () => (await import('./data-status.ts')).command,
+  },
+  {
+    name: 'diff',
+    summary: 'Print which files were added, changed, renamed or deleted between two revisions.',
+    load: async () => (await import('./diff.ts')).command,
+  },
+  {
     name: 'stage add',
     summary: "Write a stage into this folder's dvc.yaml.",
     load: async () => (await import('./stage-add.ts')).command,

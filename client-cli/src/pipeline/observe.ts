@@ -56,7 +56,7 @@ export function contentLike(
 }
 
 /** True when the object, and for a tree every file in it, is in the cache. `content` saves reading the tree when it is the same. */
-export function isCached(workspace: Workspace, digest: Digest, content?: Content): boolean {
+export function isCached(workspace: Pick<Workspace, 'cache'>, digest: Digest, content?: Content): boolean {
   const { cache } = workspace
   if (!cache.has(digest)) return false
   if (!isTree(digest)) return true
