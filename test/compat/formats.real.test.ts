@@ -3,7 +3,8 @@ import path from 'node:path'
 import fc from 'fast-check'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { parseLockFile, updateLockFile } from '../../client-cli/src/pipeline/lock-file.ts'
-import { parsePipelineFile, updatePipelineFile } from '../../client-cli/src/pipeline/pipeline-file.ts'
+import { updatePipelineFile } from '../../client-cli/src/pipeline/pipeline-edit.ts'
+import { parsePipelineFile } from '../../client-cli/src/pipeline/pipeline-file.ts'
 import { float, Float } from '../../client-cli/src/pipeline/python-value.ts'
 import { parseStageFile, serializeStageFile } from '../../client-cli/src/pipeline/stage-file.ts'
 import { stageMd5 } from '../../client-cli/src/pipeline/stage-md5.ts'
@@ -131,7 +132,7 @@ test('what dvc stage add and dvc repro write is written the same, byte for byte'
   await dvc('repro', '-q')
   const text = read('dvc.yaml')
   const lock = read('dvc.lock')
-  const stages = parsePipelineFile(text, 'dvc.yaml', parseLockFile(lock), () => undefined)
+  const stages = parsePipelineFile(text, 'dvc.yaml', parseLockFile(lock))
   expect(stages.reduce((all: string | undefined, stage) => updatePipelineFile(all, stage), undefined)).toBe(text)
   expect(stages.reduce((all: string | undefined, stage) => updateLockFile(all, stage), undefined)).toBe(lock)
   for (const stage of stages) {

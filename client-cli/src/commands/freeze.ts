@@ -1,6 +1,7 @@
 import type { Command } from '../command.ts'
 import { findTargets } from '../pipeline/load.ts'
 import { writeStage } from '../pipeline/save-stage.ts'
+import { refuseTemplated } from '../pipeline/template-refusal.ts'
 import { withRepoLock } from '../repo/repo-lock.ts'
 import { withStages } from './session.ts'
 
@@ -16,6 +17,7 @@ function freezeCommand(name: string, frozen: boolean): Command {
         withRepoLock(repo, context.signal, async () => {
           for (const { stage } of findTargets(await load(), args, cwd)) {
             if (stage.frozen === frozen) continue
+            refuseTemplated(stage, 'change')
             writeStage(repo, { ...stage, frozen })
             if (stage.name !== undefined)
               context.report({ type: 'result', text: `Modifying stage '${stage.name}' in '${stage.file}'` })

@@ -6,6 +6,7 @@ import type { Command } from '../command.ts'
 import { findTargets } from '../pipeline/find-targets.ts'
 import { removeStage } from '../pipeline/remove-stage.ts'
 import type { Stage } from '../pipeline/stage.ts'
+import { refuseTemplated } from '../pipeline/template-refusal.ts'
 import { removeFromGitIgnore } from '../repo/git-ignore.ts'
 import { withRepoLock } from '../repo/repo-lock.ts'
 import { type Session, withSession } from './session.ts'
@@ -25,6 +26,7 @@ export const command: Command = {
       withRepoLock(session.repo, session.signal, async () => {
         const stages = await session.load()
         const found = args.flatMap((target) => stagesOf(stages, target, session.cwd))
+        for (const stage of found) refuseTemplated(stage, 'remove')
         for (const stage of found)
           await remove(session, stage, { outs: options['outs'] === true, force: options['force'] === true })
       }),

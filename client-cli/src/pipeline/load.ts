@@ -2,10 +2,11 @@ import path from 'node:path/posix'
 import { CairnError } from '@cairn/protocol/error'
 import type { FileTree } from '../repo/file-tree.ts'
 import { type LockFile, parseLockFile } from './lock-file.ts'
-import { parsePipeline, type PipelineFile } from './pipeline-file.ts'
+import { definitionsOf, NO_PIPELINE, type PipelineFile, pipelineOf, readPipeline } from './pipeline-file.ts'
 import { parseStageFile } from './stage-file.ts'
 import { folderOf } from './stage-path.ts'
 import type { Stage } from './stage.ts'
+import { mayHoldTemplates } from './template-marks.ts'
 import { display } from './yaml-read.ts'
 
 export { findTargets, type Target } from './find-targets.ts'
@@ -60,11 +61,18 @@ function isInside(file: string, outs: ReadonlySet<string>): boolean {
 async function loadFile(tree: FileTree, file: string): Promise<PipelineFile | undefined> {
   const text = await readText(tree, file)
   if (text === undefined) return undefined
-  if (path.basename(file) !== 'dvc.yaml') return { stages: [parseStageFile(text, file)], params: [], metrics: [], plots: [] }
+  if (path.basename(file) !== 'dvc.yaml') return { ...NO_PIPELINE, stages: [parseStageFile(text, file)] }
   const lockFile = path.join(folderOf(file), 'dvc.lock')
   const lockText = await readText(tree, lockFile)
   const lock: LockFile | undefined = lockText === undefined ? undefined : parseLockFile(lockText, lockFile)
-  return parsePipeline(text, file, lock, () => undefined)
+  const read = readPipeline(text, file)
+  if (!mayHoldTemplates(text)) return pipelineOf(read, definitionsOf(read), lock)
+  const { expandTemplates } = await import('./templates.ts')
+  const { top, definitions } = await expandTemplates(read, {
+    readText: (name) => readText(tree, name),
+    ...(tree.parsing && { parsing: tree.parsing }),
+  })
+  return pipelineOf({ ...read, top }, definitions, lock)
 }
 
 async function readText(tree: FileTree, file: string): Promise<string | undefined> {

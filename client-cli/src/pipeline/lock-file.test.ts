@@ -55,7 +55,7 @@ const YAML = `stages:
 `
 
 const prep = (lock: string | undefined = LOCK): Stage => {
-  const [stage] = parsePipelineFile(YAML, 'dvc.yaml', lock === undefined ? undefined : parseLockFile(lock), () => undefined)
+  const [stage] = parsePipelineFile(YAML, 'dvc.yaml', lock === undefined ? undefined : parseLockFile(lock))
   if (!stage) throw new Error('no stage')
   return stage
 }

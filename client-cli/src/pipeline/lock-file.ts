@@ -178,7 +178,7 @@ function asCurrent(previous: string | undefined): string {
   if (
     /^schema: '2\.0'$/m.test(text) &&
     /^stages:$/m.test(text) &&
-    /^stages:\n(?:\s*#.*\n)*(?: {2}\S.*:(?: \{\})?\n|$)/m.test(text)
+    /^stages:\n(?:\s*#.*\n)*(?: {2}\S.*:(?: \{\})?\n| {2}\? .*\n|$)/m.test(text)
   )
     return text
   const { stages } = parseLockFile(text)
@@ -195,7 +195,7 @@ const readYamlIsEmpty = (text: string): boolean => text.trim() === ''
 
 const splitLines = (text: string): string[] => (text.endsWith('\n') ? text : `${text}\n`).split(/(?<=\n)/)
 
-const ENTRY_HEAD = /^ {2}(?:[^ \n#-]|-[^ \n])/
+const ENTRY_HEAD = /^ {2}(?:[^ \n#:-]|[-:][^ \n])/
 
 function stagesSection(lines: readonly string[]): { start: number; end: number } {
   const start = lines.indexOf('stages:\n') + 1
@@ -206,7 +206,10 @@ function stagesSection(lines: readonly string[]): { start: number; end: number }
 /** The lines of an entry; comments in front of the next one belong to that. */
 function findEntry(lines: readonly string[], name: string): { start: number; end: number } | undefined {
   const section = stagesSection(lines)
-  const key = writeEntries([[name, null]], 2).trimEnd()
+  // A very long name has a line of its own, its colon stands on the next.
+  const [key = ''] = writeEntries([[name, null]], 2)
+    .trimEnd()
+    .split('\n')
   const start = lines.findIndex((line, index) => index >= section.start && index < section.end && isHead(line, key))
   if (start < 0) return undefined
   const next = lines.findIndex((line, index) => index > start && index < section.end && ENTRY_HEAD.test(line))

@@ -7,7 +7,7 @@ import type { Workspace } from '../workspace/workspace.ts'
 import { updateLockFile } from './lock-file.ts'
 import type { Migration, MigrationStep } from './migrate.ts'
 import { storeRenamed } from './migrate-content.ts'
-import { editMetricList, updatePipelineFile } from './pipeline-file.ts'
+import { editMetricList, updatePipelineFile } from './pipeline-edit.ts'
 import { serializeStageFile } from './stage-file.ts'
 import { folderOf } from './stage-path.ts'
 

@@ -1,6 +1,8 @@
 import { parse as parseToml } from 'smol-toml'
 import { CairnError } from '@cairn/protocol/error'
 import { compareCodePoints } from '@cairn/protocol/tree'
+import { parseJson } from './json-value.ts'
+import { parsePythonSource } from './python-source.ts'
 import { float, int } from './python-value.ts'
 import type { ParamsDep } from './stage.ts'
 import { mappingOf } from './staleness.ts'
@@ -28,10 +30,15 @@ export function readParams(text: string, { path, keys }: Pick<ParamsDep, 'path' 
 export const missingParams = ({ keys }: Pick<ParamsDep, 'keys'>, values: ParamValues): string[] =>
   keys.filter((key) => !values.has(key))
 
-function parseParams(text: string, path: string): unknown {
+/**
+ * A params file's content, by its suffix: JSON, TOML, Python, else YAML. An empty file is an empty mapping.
+ * @throws CairnError FAILED, or STAGE_FILE_INVALID for YAML
+ */
+export function parseParams(text: string, path: string): unknown {
   const suffix = /\.[^./]*$/.exec(path)?.[0].toLowerCase()
   try {
     if (suffix === '.json') return parseJson(text)
+    if (suffix === '.py') return parsePythonSource(text)
     if (suffix === '.toml') return fromToml(parseToml(text, { integersAsBigInt: true }))
   } catch (cause) {
     throw new CairnError(
@@ -40,23 +47,8 @@ function parseParams(text: string, path: string): unknown {
       { cause },
     )
   }
-  if (suffix === '.py') throw new CairnError('FAILED', `unable to read parameters from '${path}': Python files are not supported`)
   const node = readYaml(text, path)
   return node === undefined ? {} : plainValue(node)
-}
-
-const NUMBER_MARK = '\0number'
-
-/** JSON.parse reads `1.0` as 1 and rounds long ints, so both are carried past it as text. */
-function parseJson(text: string): unknown {
-  const marked = text.replace(/"(?:[^"\\]|\\.)*"|-?\d+(?:\.\d+)?(?:[eE][-+]?\d+)?/g, (token) =>
-    token.startsWith('"') || /^-?\d{1,15}$/.test(token) ? token : JSON.stringify({ [NUMBER_MARK]: token }),
-  )
-  return JSON.parse(marked, (_key, value: unknown) => {
-    if (typeof value !== 'object' || value === null || !(NUMBER_MARK in value)) return value
-    const token = String(value[NUMBER_MARK])
-    return /[.eE]/.test(token) ? float(Number(token)) : int(token)
-  })
 }
 
 function fromToml(value: unknown): unknown {

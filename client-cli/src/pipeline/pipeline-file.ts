@@ -1,14 +1,12 @@
 import { compareCodePoints } from '@cairn/protocol/tree'
 import { type Field, type FieldReader, isNull, readFields, rootField } from './field-reader.ts'
 import type { LockedStage, LockFile } from './lock-file.ts'
-import { dumpDefinition } from './pipeline-document.ts'
 import { type OutKind, outsOf } from './pipeline-outs.ts'
-import { folderOf, isUrl, locate, locateDep, relativeTo } from './stage-path.ts'
-import type { Dep, Out, ParamsDep, Stage } from './stage.ts'
-import { editYaml } from './yaml-edit.ts'
-import { readYaml, valueOf } from './yaml-read.ts'
-import { entriesOf, writeYaml, type YamlValue } from './yaml-text.ts'
-import { isDeepStrictEqual } from 'node:util'
+import { checkPipeline } from './pipeline-schema.ts'
+import { folderOf, isUrl, locate, locateDep } from './stage-path.ts'
+import type { Dep, Out, ParamsDep, Stage, StageTemplate } from './stage.ts'
+import { unescapedNode } from './template-marks.ts'
+import { readYaml } from './yaml-read.ts'
 
 /** dvc.yaml: its stages, and the files that it names at its top, root-relative. */
 export interface PipelineFile {
@@ -16,98 +14,92 @@ export interface PipelineFile {
   params: string[]
   metrics: string[]
   plots: Array<{ id: string; properties: unknown }>
+  /** By name: `path` as written, `desc`, `type`, `labels`, `meta`. */
+  artifacts: ReadonlyMap<string, Readonly<Record<string, unknown>>>
+  /** Each with `name` and `type`; the other keys depend on the type. */
+  datasets: ReadonlyArray<Readonly<Record<string, unknown>>>
 }
 
-const TOP_KEYS = new Set(['vars', 'stages', 'params', 'metrics', 'plots', 'artifacts', 'datasets'])
-const STAGE_KEYS = new Set([
-  'cmd',
-  'wdir',
-  'deps',
-  'params',
-  'vars',
-  'outs',
-  'metrics',
-  'plots',
-  'frozen',
-  'always_changed',
-  'desc',
-  'meta',
-])
+export const NO_PIPELINE: Omit<PipelineFile, 'stages'> = {
+  params: [],
+  metrics: [],
+  plots: [],
+  artifacts: new Map(),
+  datasets: [],
+}
 
-/**
- * Parses dvc.yaml and joins each stage with what dvc.lock recorded of it. `readText` reads a file beside it, root-relative.
- * @throws CairnError STAGE_FILE_INVALID
- */
-export function parsePipeline(
-  text: string,
-  file: string,
-  lock: LockFile | undefined,
-  _readText: (path: string) => string | undefined,
-): PipelineFile {
+/** One stage as it stands in dvc.yaml, or as a template in it stands for. */
+export interface Definition {
+  name: string
+  field: Field
+  template?: StageTemplate
+}
+
+/** dvc.yaml as text that is checked, with its templates as they are. */
+export interface PipelineText {
+  file: string
+  /** Its sections; empty for a file without content. */
+  top: ReadonlyMap<string, Field>
+  reader: FieldReader
+}
+
+/** @throws CairnError STAGE_FILE_INVALID naming file, key and line */
+export function readPipeline(text: string, file: string): PipelineText {
   const node = readYaml(text, file)
   const reader = readFields(file)
-  if (node === undefined) return { stages: [], params: [], metrics: [], plots: [] }
+  if (node === undefined) return { file, top: new Map(), reader }
   if (node.kind !== 'map') throw reader.fail('expected a mapping', { node, trail: [] })
-  const top = reader.map(rootField(node))
-  reader.only(top, TOP_KEYS)
+  const root = rootField(node)
+  checkPipeline(root, reader)
+  return { file, top: reader.map(root), reader }
+}
+
+/** The stages of a text without templates. */
+export function definitionsOf({ top, reader }: PipelineText): Definition[] {
+  const stages = top.get('stages')
+  return stages ? [...reader.map(stages)].map(([name, field]) => ({ name, field })) : []
+}
+
+/** The definition with what `\${` stands for. */
+export const withoutEscapes = ({ field, ...rest }: Definition): Definition => ({
+  ...rest,
+  field: { ...field, node: unescapedNode(field.node) },
+})
+
+/**
+ * The pipeline whose stages are given, each joined with what dvc.lock recorded of it.
+ * @throws CairnError STAGE_FILE_INVALID
+ */
+export function pipelineOf({ file, top, reader }: PipelineText, stages: readonly Definition[], lock?: LockFile): PipelineFile {
   const folder = folderOf(file)
+  const plain = (field: Field) => reader.plain(field) as Record<string, unknown>
+  const artifacts = top.get('artifacts')
   return {
-    stages: definitionsOf(top, reader).map(([name, definition]) =>
-      stageOf(name, definition, file, lock?.stages.get(name), reader),
-    ),
+    stages: stages.map((definition) => stageOf(definition, file, lock?.stages.get(definition.name), reader)),
     params: reader.list(top.get('params')).map((each) => locate(folder, textOf(each, reader))),
     metrics: reader.list(top.get('metrics')).map((each) => locate(folder, textOf(each, reader))),
     plots: reader.list(top.get('plots')).flatMap((each) => plotsOf(each, folder, reader)),
+    artifacts: new Map(artifacts && [...reader.map(artifacts)].map(([name, field]) => [name, plain(field)])),
+    datasets: reader.list(top.get('datasets')).map(plain),
   }
 }
 
-export const parsePipelineFile = (
-  text: string,
-  file: string,
-  lock: LockFile | undefined,
-  readText: (path: string) => string | undefined,
-): Stage[] => parsePipeline(text, file, lock, readText).stages
-
-/** Name and definition of every stage. Templates, which make several of one, are refused by name. */
-function definitionsOf(top: ReadonlyMap<string, Field>, reader: FieldReader): Array<[string, Field]> {
-  const stages = top.get('stages')
-  if (stages === undefined || isNull(stages)) return []
-  const vars = top.get('vars')
-  if (vars) throw reader.fail(`'vars' is not supported yet`, vars)
-  return [...reader.map(stages)].map(([name, definition]) => {
-    const fields = reader.map(definition)
-    for (const key of ['foreach', 'matrix', 'vars']) {
-      const field = fields.get(key)
-      if (field) throw reader.fail(`'${key}' is not supported yet`, field)
-    }
-    refuseTemplates(definition, reader)
-    return [name, definition]
-  })
+/**
+ * Parses a dvc.yaml without templates. One that may hold some is loaded by load.ts.
+ * @throws CairnError STAGE_FILE_INVALID
+ */
+export function parsePipeline(text: string, file: string, lock: LockFile | undefined): PipelineFile {
+  const read = readPipeline(text, file)
+  return pipelineOf(read, definitionsOf(read).map(withoutEscapes), lock)
 }
 
-function refuseTemplates(field: Field, reader: FieldReader): void {
-  const { node, trail } = field
-  if (node.kind === 'scalar') {
-    if (/(?<!\\)\$\{/.test(node.source)) throw reader.fail('interpolation with ${…} is not supported yet', field)
-    return
-  }
-  const children =
-    node.kind === 'seq'
-      ? node.nodes.map((each, index) => [String(index), each] as const)
-      : node.entries.map((each) => [each.name, each.node] as const)
-  for (const [name, child] of children) {
-    if (/(?<!\\)\$\{/.test(name)) throw reader.fail('interpolation with ${…} is not supported yet', field)
-    refuseTemplates({ node: child, trail: [...trail, name] }, reader)
-  }
-}
+export const parsePipelineFile = (text: string, file: string, lock: LockFile | undefined): Stage[] =>
+  parsePipeline(text, file, lock).stages
 
-/** `\${` stands for `${`. */
-const unescaped = (text: string): string => text.replaceAll('\\${', '${')
-
-function textOf(field: Field, reader: FieldReader): string {
+export function textOf(field: Field, reader: FieldReader): string {
   const text = reader.text(field)
   if (text === undefined) throw reader.fail('expected str', field)
-  return unescaped(text)
+  return text
 }
 
 function plotsOf(field: Field, folder: string, reader: FieldReader): PipelineFile['plots'] {
@@ -115,9 +107,13 @@ function plotsOf(field: Field, folder: string, reader: FieldReader): PipelineFil
   return [...reader.map(field)].map(([id, properties]) => ({ id: locate(folder, id), properties: reader.plain(properties) }))
 }
 
-function stageOf(name: string, definition: Field, file: string, locked: LockedStage | undefined, reader: FieldReader): Stage {
-  const fields = reader.map(definition)
-  reader.only(fields, STAGE_KEYS)
+export function stageOf(
+  { name, field, template }: Definition,
+  file: string,
+  locked: LockedStage | undefined,
+  reader: FieldReader,
+): Stage {
+  const fields = reader.map(field)
   const wdir = wdirOf(fields.get('wdir'), file, reader)
   const desc = reader.text(fields.get('desc'))
   const meta = fields.get('meta')
@@ -126,7 +122,7 @@ function stageOf(name: string, definition: Field, file: string, locked: LockedSt
     file,
     name,
     kind: 'pipeline',
-    cmd: commandOf(fields.get('cmd'), definition, reader),
+    cmd: commandOf(fields.get('cmd'), field, reader),
     wdir,
     deps: depsOf(fields.get('deps'), wdir, locked, reader),
     params: paramsOf(fields.get('params'), wdir, locked, reader),
@@ -136,11 +132,12 @@ function stageOf(name: string, definition: Field, file: string, locked: LockedSt
     ...(desc !== undefined && { desc }),
     ...(locked?.cmd !== undefined && { lockedCmd: locked.cmd }),
     ...(meta && !isNull(meta) && { extra: { meta: reader.plain(meta) } }),
+    ...(template && { template }),
   }
 }
 
 function wdirOf(field: Field | undefined, file: string, reader: FieldReader): string {
-  const def = unescaped(reader.text(field) ?? '.')
+  const def = reader.text(field) ?? '.'
   const wdir = locate(folderOf(file), def)
   if (field && (wdir === '..' || wdir.startsWith('../') || wdir.startsWith('/') || isUrl(wdir))) {
     throw reader.fail(`the working directory '${def}' is outside of the repository`, field)
@@ -194,7 +191,7 @@ function paramsOf(field: Field | undefined, wdir: string, locked: LockedStage | 
     if (each.node.kind === 'scalar') track('params.yaml', each).add(textOf(each, reader))
     else
       for (const [name, list] of reader.map(each)) {
-        const tracked = track(unescaped(name), each)
+        const tracked = track(name, each)
         for (const key of reader.list(list)) tracked.add(textOf(key, reader))
       }
   }
@@ -214,48 +211,4 @@ function allOuts(fields: ReadonlyMap<string, Field>, wdir: string, locked: Locke
   const kinds: OutKind[] = ['outs', 'metrics', 'plots']
   const outs = kinds.flatMap((kind) => outsOf(kind, fields.get(kind), wdir, recorded, reader))
   return distinct(outs, fields.get('outs') ?? fields.get('metrics') ?? fields.get('plots'), reader)
-}
-
-/**
- * dvc.yaml's text with the stage's definition edited in its place, or appended; unchanged when it already says the same.
- * @throws CairnError STAGE_FILE_INVALID when the text that stands there does not parse
- */
-export function updatePipelineFile(previous: string | undefined, stage: Stage): string {
-  if (stage.name === undefined) throw new Error(`${stage.file} has no stages by name`)
-  const definition = dumpDefinition(stage)
-  const node = previous === undefined ? undefined : readYaml(previous, stage.file)
-  if (previous === undefined || node === undefined) return writeYaml(new Map([['stages', new Map([[stage.name, definition]])]]))
-  const known = parsePipelineFile(previous, stage.file, undefined, () => undefined).find((each) => each.name === stage.name)
-  if (known && isDeepStrictEqual(dumpDefinition(known), definition)) return previous
-  const top = new Map(entriesOf(valueOf(node)))
-  const stages = new Map(entriesOf(top.get('stages')))
-  top.set('stages', stages.set(stage.name, definition) as YamlValue)
-  return editYaml(previous, top, stage.file)
-}
-
-/** dvc.yaml's text with a metric file (root-relative) named at its top, or no longer; undefined when nothing is left in it. */
-export function editMetricList(previous: string | undefined, file: string, metric: string, named: boolean): string | undefined {
-  const def = relativeTo(folderOf(file), metric)
-  const node = previous === undefined ? undefined : readYaml(previous, file)
-  if (previous === undefined || node === undefined) return named ? writeYaml({ metrics: [def] }) : previous
-  const top = new Map(entriesOf(valueOf(node)))
-  const listed = top.get('metrics')
-  const metrics = Array.isArray(listed) ? (listed as YamlValue[]) : []
-  if (metrics.includes(def) === named) return previous
-  const left = named ? [...metrics, def] : metrics.filter((each) => each !== def)
-  if (left.length > 0) top.set('metrics', left)
-  else top.delete('metrics')
-  return top.size === 0 ? undefined : editYaml(previous, top, file)
-}
-
-/** dvc.yaml's text without a stage; undefined when nothing is left in it. */
-export function removeFromPipelineFile(previous: string, file: string, name: string): string | undefined {
-  const node = readYaml(previous, file)
-  if (node === undefined) return undefined
-  const top = new Map(entriesOf(valueOf(node)))
-  const stages = new Map(entriesOf(top.get('stages')))
-  stages.delete(name)
-  if (stages.size > 0) top.set('stages', stages as YamlValue)
-  else top.delete('stages')
-  return top.size === 0 ? undefined : editYaml(previous, top, file)
 }

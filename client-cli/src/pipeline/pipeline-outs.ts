@@ -8,8 +8,6 @@ export type OutKind = 'outs' | 'metrics' | 'plots'
 /** The properties that a plot may have beside an output's flags, in the order they are written in. */
 export const PLOT_KEYS = ['template', 'x', 'y', 'x_label', 'y_label', 'title', 'header'] as const
 
-const FLAG_KEYS = ['cache', 'persist', 'remote', 'push', 'desc', 'type', 'labels', 'meta', 'checkpoint']
-
 /** The outputs of one of dvc.yaml's three lists: a path, or `{path: {flags}}`. */
 export function outsOf(
   kind: OutKind,
@@ -37,15 +35,13 @@ function flagsOf(field: Field, reader: FieldReader): Map<string, Field> {
 
 function outOf(
   kind: OutKind,
-  escaped: string,
+  def: string,
   field: Field,
   flags: Map<string, Field>,
   wdir: string,
   recorded: ReadonlyMap<string, LockedEntry>,
   reader: FieldReader,
 ): Out {
-  reader.only(flags, new Set<string>(kind === 'plots' ? [...FLAG_KEYS, ...PLOT_KEYS] : FLAG_KEYS))
-  const def = escaped.replaceAll('\\${', '${')
   const entry = recorded.get(def)
   const remote = reader.text(flags.get('remote'))
   const desc = reader.text(flags.get('desc'))

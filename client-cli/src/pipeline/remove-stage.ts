@@ -2,7 +2,7 @@ import path from 'node:path'
 import type { Repo } from '../repo/repo.ts'
 import { editFile } from './edit-file.ts'
 import { removeFromLockFile } from './lock-file.ts'
-import { removeFromPipelineFile } from './pipeline-file.ts'
+import { removeFromPipelineFile } from './pipeline-edit.ts'
 import { folderOf } from './stage-path.ts'
 import type { Stage } from './stage.ts'
 

@@ -2,19 +2,19 @@ import path from 'node:path'
 import type { Repo } from '../repo/repo.ts'
 import { editFile } from './edit-file.ts'
 import { updateLockFile } from './lock-file.ts'
-import { editMetricList, parsePipeline, updatePipelineFile } from './pipeline-file.ts'
+import { editMetricList, listedMetrics, updatePipelineFile } from './pipeline-edit.ts'
 import { serializeStageFile } from './stage-file.ts'
 import { folderOf } from './stage-path.ts'
 import type { MetricSpec, Stage } from './stage.ts'
 
 /**
  * Writes what a stage is and what its last run recorded: its `.dvc` file, or its definition in dvc.yaml and (when it was run:
- * `lockedCmd`) its entry in dvc.lock. Files whose content stays the same are not touched. Each file is replaced whole.
+ * `lockedCmd`) its entry in dvc.lock. What a template made keeps its template. Files whose content stays the same are not touched. Each file is replaced whole.
  * Returns the root-relative paths of the files that changed.
  */
 export function writeStage(repo: Repo, stage: Stage): string[] {
   if (stage.kind !== 'pipeline') return editFile(repo, stage.file, (previous) => serializeStageFile(stage, previous))
-  const definition = editFile(repo, stage.file, (previous) => updatePipelineFile(previous, stage))
+  const definition = stage.template ? [] : editFile(repo, stage.file, (previous) => updatePipelineFile(previous, stage))
   if (stage.lockedCmd === undefined) return definition
   return [
     ...definition,
@@ -34,7 +34,7 @@ export function editTopMetrics(
 ): string[] {
   const file = path.posix.join(folderOf(stage.file), 'dvc.yaml')
   return editFile(repo, file, (previous) => {
-    const listed = previous === undefined ? [] : parsePipeline(previous, file, undefined, () => undefined).metrics
+    const listed = previous === undefined ? [] : listedMetrics(previous, file)
     const wanted = edit(listed.includes(metric) ? {} : undefined, stage)
     return editMetricList(previous, file, metric, wanted !== undefined)
   })

@@ -43,6 +43,7 @@ function renderEntry(key: Scalar, value: YamlValue, indent: number, lead: string
   const head = complex ? `${lead}? ${name}\n${' '.repeat(indent)}:` : `${lead}${name}:`
   const column = indent + (complex ? 1 : Array.from(name).length + 1)
   if (isBlock(value)) {
+    if (complex) return `${head} ${renderNode(value, indent + 2, indent + 2)}`
     const inner = indent + (Array.isArray(value) ? 0 : 2)
     return `${head}\n${' '.repeat(inner)}${renderNode(value, inner, inner)}`
   }

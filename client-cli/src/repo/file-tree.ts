@@ -14,6 +14,8 @@ export interface FileTree {
   read(path: string): Promise<Buffer | undefined>
   /** Root-relative paths of every `dvc.yaml`, `dvc.lock`, `*.dvc` and `Dvcfile`, sorted, ignored folders and nested repositories left out. */
   stageFiles(): Promise<string[]>
+  /** How a mapping in a command becomes options: `parsing.bool` and `parsing.list` of the configuration. */
+  parsing?: { bool: string | undefined; list: string | undefined }
 }
 
 /** The working copy as it stands. */
@@ -29,8 +31,11 @@ export function workingTree(repo: Repo): FileTree {
       }
     },
     stageFiles: async () => walkStageFiles(repo),
+    parsing: parsingOf(repo),
   }
 }
+
+const parsingOf = ({ config }: Repo) => ({ bool: config.get('parsing', 'bool'), list: config.get('parsing', 'list') })
 
 /** The repository at a tag, branch or sha. @throws CairnError FAILED when there is no such revision, or no Git */
 export function revisionTree(repo: Repo, rev: string): FileTree {
@@ -42,6 +47,7 @@ export function revisionTree(repo: Repo, rev: string): FileTree {
   return {
     rev,
     read,
+    parsing: parsingOf(repo),
     async stageFiles() {
       const listed = await git.list(sha)
       const files = listed.filter((file) => file.startsWith(prefix)).map((file) => file.slice(prefix.length))
