@@ -193,6 +193,11 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: async () => (await import('./metrics-show.ts')).command,
   },
   {
+    name: 'metrics diff',
+    summary: 'Print what changed in the metrics between two commits, or a commit and the workspace.',
+    load: async () => (await import('./metrics-diff.ts')).command,
+  },
+  {
     name: 'metrics add',
     summary: "Call a stage's output a metric.",
     load: async () => (await import('./metrics-add.ts')).command,
@@ -206,6 +211,11 @@ export const COMMANDS: readonly CommandEntry[] = [
     name: 'metrics remove',
     summary: "Stop calling a stage's output a metric.",
     load: async () => (await import('./metrics-remove.ts')).command,
+  },
+  {
+    name: 'params diff',
+    summary: 'Print what changed in the params between two commits, or a commit and the workspace.',
+    load: async () => (await import('./params-diff.ts')).command,
   },
   {
     name: 'migrate',
