@@ -37,6 +37,16 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: async () => (await import('./unprotect.ts')).command,
   },
   {
+    name: 'move',
+    summary: 'Rename tracked data, with its .dvc file and .gitignore entry.',
+    load: async () => (await import('./move.ts')).command,
+  },
+  {
+    name: 'check-ignore',
+    summary: 'Print which paths .dvcignore hides, and by which rule.',
+    load: async () => (await import('./check-ignore.ts')).command,
+  },
+  {
     name: 'run',
     summary: 'Run a command as a stage: record what it reads and makes in a stage file.',
     load: async () => (await import('./run.ts')).command,
@@ -221,6 +231,11 @@ export const COMMANDS: readonly CommandEntry[] = [
     name: 'migrate',
     summary: "Turn the stage files of 2019 into dvc.yaml and dvc.lock, which today's DVC reads.",
     load: async () => (await import('./migrate.ts')).command,
+  },
+  {
+    name: 'completion',
+    summary: "Print a shell's completion script.",
+    load: async () => (await import('./completion.ts')).completionOf(COMMANDS),
   },
   {
     name: 'root',
