@@ -1,7 +1,8 @@
 import { defineConfig } from 'vitest/config'
 
 // Unit tests stand beside pure logic; everything that starts a process or a database is under test/.
-// The suites that need a real Postgres, S3, Redis, dvc or Chromium are named *.real.test.ts and run by `npm run test:real`.
+// The suites that need a real Postgres, S3, Redis, dvc or Chromium are named *.real.test.ts, those that take
+// half a minute by themselves *.slow.test.ts; `npm run test:real` runs both.
 export default defineConfig({
   test: {
     include: [
@@ -11,7 +12,7 @@ export default defineConfig({
       'test/**/*.test.ts',
       'bench/*.test.ts',
     ],
-    exclude: ['**/node_modules/**', '**/*.real.test.ts'],
+    exclude: ['**/node_modules/**', '**/*.{real,slow}.test.ts'],
     testTimeout: 30_000,
     hookTimeout: 60_000,
     pool: 'forks',

@@ -3,7 +3,7 @@ import { defineConfig } from 'vitest/config'
 /** The slow suites, against the real parts that scripts/real-parts.mjs installs and starts. One file at a time: they share two cores. */
 export default defineConfig({
   test: {
-    include: ['test/**/*.real.test.ts'],
+    include: ['test/**/*.{real,slow}.test.ts'],
     testTimeout: 600_000,
     hookTimeout: 600_000,
     pool: 'forks',
