@@ -39,7 +39,7 @@ function planAddition(repo: Repo, stages: readonly Stage[], target: string, { cw
   return owner ?? describe(repo, stages, location, file === undefined ? `${location}.dvc` : locate(cwd, file))
 }
 
-function refuseName(location: string, target: string): void {
+export function refuseName(location: string, target: string): void {
   const name = path.posix.basename(location)
   if (name.endsWith('.dvc') || name === 'dvc.yaml' || name === 'dvc.lock')
     throw failed(`DVC file '${target}' cannot be an output.`)
@@ -52,7 +52,7 @@ function refuseName(location: string, target: string): void {
     throw failed(`'${target}' is the repository itself and cannot be added`, { hint: 'Add folders inside of it.' })
 }
 
-function refuseLinkedFolders(repo: Repo, location: string): void {
+export function refuseLinkedFolders(repo: Repo, location: string): void {
   for (let at = path.posix.dirname(location); at !== '.'; at = path.posix.dirname(at)) {
     if (!lstatSync(path.join(repo.root, at), { throwIfNoEntry: false })?.isSymbolicLink()) continue
     throw failed(`Cannot add files inside symlinked directories to DVC: '${at}' is a symlink.`, {

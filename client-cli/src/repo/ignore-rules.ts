@@ -115,15 +115,18 @@ function parentOf(path: string): string {
 function rulesOf(text: string, folder: string): string[] {
   const lines = text.replace(/^\uFEFF/, '').split(/\r?\n/)
   const rules = lines.map((line) => line.trim()).filter((line) => line !== '' && !line.startsWith('#'))
-  if (folder === '') return rules
+  return folder === '' ? rules : rules.map((rule) => fromTop(rule, folder))
+}
+
+/** A rule of a file in `folder`, as it would read in a file at the top. */
+export function fromTop(rule: string, folder: string): string {
+  if (folder === '') return rule
   const escaped = folder.replace(/[\\*?[\]!# ]/g, '\\$&')
-  return rules.map((rule) => {
-    const not = rule.startsWith('!') ? '!' : ''
-    const pattern = rule.slice(not.length)
-    const slash = pattern.indexOf('/')
-    const anchored = slash >= 0 && slash < pattern.length - 1
-    return anchored
-      ? `${not}/${escaped}/${pattern.replace(/^\//, '')}`
-      : `${not}/${escaped}/**/${pattern.replace(/^\\(?=[!#])/, '')}`
-  })
+  const not = rule.startsWith('!') ? '!' : ''
+  const pattern = rule.slice(not.length)
+  const slash = pattern.indexOf('/')
+  const anchored = slash >= 0 && slash < pattern.length - 1
+  return anchored
+    ? `${not}/${escaped}/${pattern.replace(/^\//, '')}`
+    : `${not}/${escaped}/**/${pattern.replace(/^\\(?=[!#])/, '')}`
 }
