@@ -17,7 +17,18 @@ export async function paramValuesOf(
   for (const [location, keys] of wanted) {
     for (const file of await content.expand(location)) values.set(file, selected(await readContent(content, file, name), keys))
   }
+  if (targets.length === 0) for (const [file, used] of usedByTemplates(content)) if (!values.has(file)) values.set(file, used)
   return values
+}
+
+/** What the templates of dvc.yaml took from files that are no params otherwise. */
+function usedByTemplates({ pipelines }: RevisionContent): Map<string, { data: Map<string, unknown> }> {
+  const used = new Map<string, { data: Map<string, unknown> }>()
+  for (const { template } of pipelines.stages) {
+    for (const [file, values] of template?.used ?? [])
+      used.set(file, { data: new Map([...(used.get(file)?.data ?? []), ...values]) })
+  }
+  return used
 }
 
 /** File to keys; no keys: the whole file, which one stage is enough for. */

@@ -2,6 +2,7 @@ import path from 'node:path/posix'
 import { parse as parseToml, TomlError } from 'smol-toml'
 import { CairnError } from '@cairn/protocol/error'
 import { parseJson } from './json-value.ts'
+import { parsePythonSource } from './python-source.ts'
 import { float, int } from './python-value.ts'
 import type { Found, RevisionContent } from './revision-content.ts'
 import { readYaml, valueOf } from './yaml-read.ts'
@@ -63,6 +64,8 @@ export function parseContent(text: string, file: string): unknown {
   switch (kindOf(file)) {
     case 'JSON':
       return parseJson(text)
+    case 'Python':
+      return parsePythonSource(text)
     case 'TOML':
       return fromToml(parseToml(text, { integersAsBigInt: true }))
     default: {
