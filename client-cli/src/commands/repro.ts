@@ -1,13 +1,14 @@
-import { existsSync } from 'node:fs'
-import path from 'node:path'
 import { CairnError } from '@cairn/protocol/error'
-import type { Command, Options } from '../command.ts'
-import { buildGraph, downstreamOf, orderStages, pipelinesOf, upstreamOf, type Graph } from '../pipeline/graph.ts'
-import { findTargets } from '../pipeline/load.ts'
-import { reproduce, type Reproduced } from '../pipeline/reproduce.ts'
+import type { Command, Context, Options } from '../command.ts'
+import { askYesNo } from '../io/ask.ts'
+import { explainJson, explainText } from '../pipeline/explain-text.ts'
+import { explainPlan } from '../pipeline/explain.ts'
+import { buildGraph, type Graph } from '../pipeline/graph.ts'
+import { reproduce, type Reproduced, type ReproduceOptions } from '../pipeline/reproduce.ts'
 import { stageWords } from '../pipeline/stage-words.ts'
 import type { Stage } from '../pipeline/stage.ts'
 import type { Report } from '../report/event.ts'
+import { planStages, SELECTION_OPTIONS } from './select-stages.ts'
 import { withSession, type Session } from './session.ts'
 import { hintToTrack } from './track-hint.ts'
 
@@ -19,65 +20,79 @@ export const command: Command = {
   arguments: [{ name: '[target...]', summary: 'Stages, stage files or outputs; what they depend on comes along.' }],
   options: [
     { flags: '-f, --force', summary: 'Run every stage, changed or not.' },
-    { flags: '-s, --single-item', summary: 'Only the targets, not what they depend on.' },
-    { flags: '-p, --pipeline', summary: 'The whole pipelines that the targets belong to.' },
-    { flags: '-P, --all-pipelines', summary: 'Every pipeline of the repository.' },
-    { flags: '-R, --recursive', summary: 'A folder stands for every stage below it.' },
-    { flags: '--downstream', summary: 'The targets and what depends on them.' },
+    { flags: '-i, --interactive', summary: 'Ask before each stage that changed.' },
+    ...SELECTION_OPTIONS,
     { flags: '--force-downstream', summary: 'Run everything that depends on a stage that ran.' },
+    { flags: '-j, --jobs <n>', summary: 'Run up to n stages side by side that do not depend on each other. Default 1.' },
     { flags: '--dry', summary: 'Only print what would be run.' },
+    { flags: '--explain', summary: 'Only print why each stage would run, down to the file and the param.' },
+    { flags: '--json', summary: 'With --explain: print JSON.' },
     { flags: '-k, --keep-going', summary: 'After a failure go on with what does not depend on it.' },
+    { flags: '--ignore-errors', summary: 'After a failure go on with everything.' },
+    { flags: '--pull', summary: 'Bring missing data from the remote instead of making it again.' },
     { flags: '--allow-missing', summary: 'What is merely absent does not count as changed.' },
     { flags: '--no-commit', summary: 'Do not save outs into the cache.' },
     { flags: '--no-run-cache', summary: 'Run also what was run before on the very same deps.' },
+    { flags: '-m, --metrics', summary: 'Show the metrics afterwards.' },
   ],
-  examples: ['cairn repro', 'cairn repro evaluate.dvc', 'cairn repro --dry train'],
-  run: (context, args, options) =>
-    withSession(context, ['cairn', 'repro', ...args].join(' '), async (session) => {
+  examples: ['cairn repro', 'cairn repro -j 4', 'cairn repro --explain train', "cairn repro --glob 'train@*'"],
+  async run(context, args, options) {
+    const choices = choicesOf(context, options)
+    await withSession(context, ['cairn', 'repro', ...args].join(' '), async (session) => {
+      if (options['explain'] === true) return explain(session, args, options)
       const words = (report: Report) => stageWords(report, session.cwd)
-      const planWork = async () => {
-        const graph = buildGraph(await session.load(), { cutFrozen: true })
-        return { graph, plan: orderStages(graph, selectStages(session, graph, args, options)), locks: session.locks, words }
-      }
-      const done = await reproduce(session, planWork, {
-        force: options['force'] === true,
-        forceDownstream: options['forceDownstream'] === true,
-        dry: options['dry'] === true,
-        onFailure: options['keepGoing'] === true ? 'go-on' : 'stop',
-        commit: options['commit'] !== false,
-        allowMissing: options['allowMissing'] === true,
-        runCache: options['runCache'] !== false,
-      })
+      const planWork = async () => ({ ...(await plan(session, args, options)), locks: session.locks, words })
+      const pull = options['pull'] === true ? (await import('./pull-stage.ts')).pullFromRemote(session, context) : undefined
+      const done = await reproduce(session, planWork, { ...choices, pull })
       hintToTrack(session.repo, session.touched, context)
-      conclude(session, done, options)
-    }),
-}
-
-function selectStages(session: Session, graph: Graph, args: readonly string[], options: Options): Set<Stage> {
-  if (options['allPipelines'] === true) return new Set(graph.stages)
-  const recursive = options['recursive'] === true
-  const targets =
-    args.length > 0
-      ? findTargets(graph.stages, args, session.cwd, { recursive }).map(({ stage }) => stage)
-      : defaultTargets(session, graph.stages)
-  if (options['singleItem'] === true) return new Set(targets)
-  if (options['pipeline'] === true) return pipelinesOf(graph, targets)
-  return options['downstream'] === true ? downstreamOf(graph, targets) : upstreamOf(graph, targets)
-}
-
-function defaultTargets({ repo, cwd }: Session, stages: readonly Stage[]): readonly Stage[] {
-  for (const name of ['dvc.yaml', 'Dvcfile']) {
-    const file = path.posix.join(cwd, name)
-    if (existsSync(path.join(repo.root, file))) return stages.filter((stage) => stage.file === file)
-  }
-  if (stages.length === 0)
-    throw new CairnError('FAILED', `'${path.join(repo.root, cwd, 'dvc.yaml')}' does not exist`, {
-      hint: "'cairn run' makes a stage.",
+      conclude(session, done)
     })
-  return stages
+    if (options['metrics'] === true) return (await import('./metrics-show.ts')).command.run(context, [], {})
+  },
 }
 
-function conclude({ report }: Session, { plan, changed, failed }: Reproduced, options: Options): void {
+async function plan(session: Session, args: readonly string[], options: Options): Promise<{ graph: Graph; plan: Stage[] }> {
+  const graph = buildGraph(await session.load(), { cutFrozen: true })
+  return { graph, plan: planStages(session, graph, args, options) }
+}
+
+/** @throws CairnError USAGE */
+function choicesOf({ signal }: Context, options: Options): ReproduceOptions {
+  if (options['keepGoing'] === true && options['ignoreErrors'] === true)
+    throw new CairnError('USAGE', 'argument --ignore-errors: not allowed with argument -k/--keep-going')
+  const interactive = options['interactive'] === true
+  const confirm = (stage: Stage) => askYesNo(`Going to reproduce '${stage.address}'. Are you sure you want to continue?`, signal)
+  return {
+    force: options['force'] === true,
+    forceDownstream: options['forceDownstream'] === true,
+    dry: options['dry'] === true,
+    onFailure: options['keepGoing'] === true ? 'go-on' : options['ignoreErrors'] === true ? 'ignore' : 'stop',
+    commit: options['commit'] !== false,
+    allowMissing: options['allowMissing'] === true,
+    runCache: options['runCache'] !== false,
+    // What is asked, and what is only told, comes one by one.
+    jobs: interactive || options['dry'] === true ? 1 : jobsOf(options['jobs']),
+    ...(interactive && { confirm }),
+  }
+}
+
+function jobsOf(given: unknown): number {
+  const jobs = Number(given ?? 1)
+  if (!Number.isInteger(jobs) || jobs < 1)
+    throw new CairnError('USAGE', `argument -j/--jobs: '${String(given)}' is not a number of 1 or more`)
+  return jobs
+}
+
+async function explain(session: Session, args: readonly string[], options: Options): Promise<void> {
+  const explained = await explainPlan(session.workspace, await plan(session, args, options), {
+    force: options['force'] === true,
+    allowMissing: options['allowMissing'] === true,
+  })
+  const text = (options['json'] === true ? explainJson : explainText)(explained, session.cwd)
+  if (text !== '') session.report({ type: 'output', text })
+}
+
+function conclude({ report }: Session, { plan, changed, failed }: Reproduced): void {
   if (failed.length > 0)
     throw new CairnError('STAGE_FAILED', `failed to reproduce ${failed.map((stage) => `'${stage.address}'`).join(', ')}`)
   if (changed.length === 0) {
@@ -85,7 +100,7 @@ function conclude({ report }: Session, { plan, changed, failed }: Reproduced, op
       ? 'Pipeline is up to date. Nothing to reproduce.'
       : 'Data and pipelines are up to date.'
     report({ type: 'result', text })
-  } else if (options['dry'] !== true) {
+  } else {
     report({ type: 'result', text: 'Use `cairn push` to send your updates to remote storage.' })
   }
 }

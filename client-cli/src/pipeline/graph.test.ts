@@ -17,13 +17,18 @@ describe('the graph of stages', () => {
     expect(names(graph.dependents(load))).toEqual(['train.dvc'])
   })
 
-  test('puts dependencies first and keeps the given order where it may', () => {
-    expect(names(orderStages(buildGraph([evaluate, other, load, train])))).toEqual([
-      'other.dvc',
-      'load.dvc',
-      'train.dvc',
-      'evaluate.dvc',
-    ])
+  test('puts dependencies right before the first stage that needs them, and otherwise keeps the given order', () => {
+    const graph = buildGraph([evaluate, other, load, train])
+    const ordered = ['load.dvc', 'train.dvc', 'evaluate.dvc', 'other.dvc']
+    expect(names(orderStages(graph))).toEqual(ordered)
+    expect(names(orderStages(graph, new Set([other, train, load]), [other]))).toEqual(['other.dvc', 'load.dvc', 'train.dvc'])
+  })
+
+  test('orders a chain of twenty thousand stages', () => {
+    const chain = Array.from({ length: 20_000 }, (_, place) =>
+      makeStage(`${place}`, { deps: [`o${place + 1}`], outs: [`o${place}`] }),
+    )
+    expect(names(orderStages(linkStages(chain)))[0]).toBe('19999')
   })
 
   test('takes a name that merely begins the same for another path', () => {

@@ -2,12 +2,12 @@ import { CairnError } from '@cairn/protocol/error'
 import { compareCodePoints } from '@cairn/protocol/tree'
 import type { Stage } from './stage.ts'
 
-/** How stages hang together: an edge wherever a dep equals, lies inside or contains an out. Lists are in the stages' given order. */
+/** How stages hang together: an edge wherever a dep equals, lies inside or contains an out. */
 export interface Graph {
   stages: readonly Stage[]
-  /** The stages that make what this one reads. */
+  /** The stages that make what this one reads, in the order in which it names its deps. */
   dependencies(stage: Stage): readonly Stage[]
-  /** The stages that read what this one makes. */
+  /** The stages that read what this one makes, in the given order. */
   dependents(stage: Stage): readonly Stage[]
 }
 
@@ -19,13 +19,12 @@ export function linkStages(stages: readonly Stage[], options: { cutFrozen?: bool
   const makers = indexOuts(stages)
   const dependencies = new Map<Stage, Stage[]>()
   const dependents = new Map<Stage, Stage[]>(stages.map((stage) => [stage, []]))
-  const place = new Map(stages.map((stage, index) => [stage, index]))
   for (const stage of stages) {
     const found =
       options.cutFrozen && stage.frozen
         ? []
         : readPaths(stage).flatMap((path) => makers.overlapping(path).map((made) => made.stage))
-    const before = [...new Set(found)].toSorted((a, b) => (place.get(a) ?? 0) - (place.get(b) ?? 0))
+    const before = [...new Set(found)]
     dependencies.set(stage, before)
     for (const other of before) dependents.get(other)?.push(stage)
   }
@@ -45,47 +44,38 @@ export function buildGraph(stages: readonly Stage[], options: { cutFrozen?: bool
 }
 
 /**
- * Dependencies first; where the graph leaves a choice, in the given order of the stages.
+ * Dependencies first, each right before the first stage that needs it; otherwise in the order of `roots`, then in the given
+ * order of the stages. dvc.lock lists stages in the order in which they first ran, and this is the one of dvc.
  * @throws CairnError FAILED for a circle, naming the stages in it
  */
-export function orderStages(graph: Graph, selected: ReadonlySet<Stage> = new Set(graph.stages)): Stage[] {
-  const place = new Map(graph.stages.map((stage, index) => [stage, index]))
-  const waiting = new Map<Stage, number>()
-  const ready: Stage[] = []
-  for (const stage of graph.stages) {
-    if (!selected.has(stage)) continue
-    const open = graph.dependencies(stage).filter((other) => selected.has(other)).length
-    waiting.set(stage, open)
-    if (open === 0) ready.push(stage)
-  }
-  ready.reverse()
-  const ordered: Stage[] = []
-  for (let next = ready.pop(); next; next = ready.pop()) {
-    ordered.push(next)
-    waiting.delete(next)
-    for (const dependent of graph.dependents(next)) {
-      const open = waiting.get(dependent)
-      if (open === undefined) continue
-      waiting.set(dependent, open - 1)
-      if (open === 1) insertByPlace(ready, dependent, place)
-    }
-  }
-  if (waiting.size > 0) throw circleError(graph, new Set(waiting.keys()))
-  return ordered
+export function orderStages(
+  graph: Graph,
+  selected: ReadonlySet<Stage> = new Set(graph.stages),
+  roots: readonly Stage[] = [],
+): Stage[] {
+  const ordered = new Set<Stage>()
+  for (const root of [...roots, ...graph.stages]) if (selected.has(root)) descend(graph, root, selected, ordered)
+  return [...ordered]
 }
 
-/** `ready` is kept latest first, so that the next stage is popped from its end. */
-function insertByPlace(ready: Stage[], stage: Stage, place: ReadonlyMap<Stage, number>): void {
-  const wanted = place.get(stage) ?? 0
-  let low = 0
-  let high = ready.length
-  while (low < high) {
-    const middle = (low + high) >> 1
-    const other = ready[middle]
-    if (other && (place.get(other) ?? 0) > wanted) low = middle + 1
-    else high = middle
+/** Adds a stage to `ordered` after everything that it depends on. Deep pipelines must not be a deep stack of calls. */
+function descend(graph: Graph, root: Stage, selected: ReadonlySet<Stage>, ordered: Set<Stage>): void {
+  if (ordered.has(root)) return
+  const open = new Map([[root, graph.dependencies(root).values()]])
+  const walked = [root]
+  for (let at = walked.at(-1); at; at = walked.at(-1)) {
+    const next = open.get(at)?.next().value
+    if (next === undefined) {
+      ordered.add(at)
+      open.delete(at)
+      walked.pop()
+    } else if (open.has(next)) {
+      throw circleError(graph, new Set(walked.slice(walked.indexOf(next))))
+    } else if (selected.has(next) && !ordered.has(next)) {
+      open.set(next, graph.dependencies(next).values())
+      walked.push(next)
+    }
   }
-  ready.splice(low, 0, stage)
 }
 
 /** The given stages and everything they depend on. */
@@ -223,19 +213,7 @@ function overlapError(one: Made, other: Made): CairnError {
   )
 }
 
-function circleError(graph: Graph, stuck: ReadonlySet<Stage>): CairnError {
-  const circle = findCircle(graph, stuck)
+function circleError(graph: Graph, circle: ReadonlySet<Stage>): CairnError {
   const names = graph.stages.filter((stage) => circle.has(stage)).map((stage) => stage.address)
   return new CairnError('FAILED', `Same item(s) are defined as both a dependency and an output in stages: ${names.join(', ')}.`)
-}
-
-/** Every stuck stage has a stuck dependency, so walking from one to the next must come back to where it was. */
-function findCircle(graph: Graph, stuck: ReadonlySet<Stage>): Set<Stage> {
-  const walked: Stage[] = []
-  let at = stuck.values().next().value
-  while (at && !walked.includes(at)) {
-    walked.push(at)
-    at = graph.dependencies(at).find((other) => stuck.has(other))
-  }
-  return new Set(at ? walked.slice(walked.indexOf(at)) : walked)
 }
