@@ -1,8 +1,7 @@
 import { CairnError, isCode } from '@cairn/protocol/error'
 import { pathOf } from './bucket.ts'
 import { fetchInRanges } from './fetch-ranges.ts'
-import type { CairnFetch } from './fetch-run.ts'
-import type { FetchWay } from './fetch-single.ts'
+import type { CairnFetch, FetchWay } from './fetch-run.ts'
 import type { HttpClient } from './http-client.ts'
 import { createFetchRange, type FetchRange } from './range-api.ts'
 

@@ -25,3 +25,9 @@ export interface Tally {
   failed: TransferFailure[]
   settle(digest: Digest, outcome: 'transferred' | 'absent', bytes: number): void
 }
+
+/**
+ * A way to bring one object by itself: false when this is not its case, or it could not be done this way and left nothing
+ * behind; then the next way is tried. What is settled in the tally: true.
+ */
+export type FetchWay = (fetch: CairnFetch, digest: Digest, tally: Tally) => Promise<boolean>

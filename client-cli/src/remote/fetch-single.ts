@@ -3,16 +3,10 @@ import { CairnError, isCode } from '@cairn/protocol/error'
 import { fetchDelta } from './fetch-delta.ts'
 import { fetchDirect } from './fetch-direct.ts'
 import { fetchInRanges } from './fetch-ranges.ts'
-import type { CairnFetch, Tally } from './fetch-run.ts'
+import type { CairnFetch, FetchWay, Tally } from './fetch-run.ts'
 
 /** Objects whose bytes disagree with their digest are asked for so often, by themselves. */
 const SINGLE_TRIES = 2
-
-/**
- * A way to bring one object by itself: false when this is not its case, or it could not be done this way and left nothing
- * behind; then the next way is tried. What is settled in the tally: true.
- */
-export type FetchWay = (fetch: CairnFetch, digest: Digest, tally: Tally) => Promise<boolean>
 
 /** Best first. */
 const WAYS: readonly FetchWay[] = [fetchDelta, fetchDirect, fetchInRanges]

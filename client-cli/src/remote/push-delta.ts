@@ -7,8 +7,7 @@ import { type DeltaApi, wholeInstead } from './delta-api.ts'
 import { compareFiles, compareWithChunks, type FileDifference } from './file-difference.ts'
 import type { HttpBody } from './http-exchange.ts'
 import type { Outgoing } from './outgoing.ts'
-import type { PushRun } from './push-run.ts'
-import type { PushWay } from './push-single.ts'
+import type { PushRun, PushWay } from './push-run.ts'
 
 /** Below this, the questions cost more than the bytes. */
 export const SMALLEST_DELTA_OBJECT = 8 * 1024 * 1024

@@ -6,8 +6,7 @@ import { fileBody } from './bodies.ts'
 import { pathOf } from './bucket.ts'
 import type { DirectApi, DirectPlace } from './direct-api.ts'
 import { noteUnsound, type Outgoing } from './outgoing.ts'
-import { changedObject, noteRefusal, type PushRun } from './push-run.ts'
-import type { PushWay } from './push-single.ts'
+import { changedObject, noteRefusal, type PushRun, type PushWay } from './push-run.ts'
 
 /** Below this the two questions cost more than they save: at 6 MiB a fifth of the CPU, at 30 ms the time of 60 ms. */
 const SMALLEST = 8 * 1024 * 1024

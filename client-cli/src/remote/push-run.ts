@@ -5,7 +5,7 @@ import type { Concurrency } from './concurrency.ts'
 import type { DeltaApi } from './delta-api.ts'
 import type { DirectApi } from './direct-api.ts'
 import type { Meter } from './meter.ts'
-import type { Failures, SourceCache } from './outgoing.ts'
+import type { Failures, Outgoing, SourceCache } from './outgoing.ts'
 import type { LocalTree, TransferOptions } from './remote.ts'
 
 export interface CairnPush {
@@ -33,6 +33,12 @@ export interface PushRun extends CairnPush {
   /** Sizes of the trees that the server was sent. */
   waiting: Map<Digest, number>
 }
+
+/**
+ * A way to send one object by itself: false when this is not its case (too small for it, not offered by the server, switched
+ * off), and the next way is tried. What it sent or noted as failed is settled: true.
+ */
+export type PushWay = (run: PushRun, object: Outgoing) => Promise<boolean>
 
 const OBJECT_CODES = ['DIGEST_MISMATCH', 'DIGEST_CONFLICT', 'BODY_TOO_LARGE', 'BAD_TREE', 'TREE_INCOMPLETE']
 

@@ -3,13 +3,7 @@ import { noteUnsound, type Outgoing } from './outgoing.ts'
 import { pushDelta } from './push-delta.ts'
 import { pushDirect } from './push-direct.ts'
 import { pushInParts } from './push-parts.ts'
-import { changedObject, noteRefusal, type PushRun } from './push-run.ts'
-
-/**
- * A way to send one object by itself: false when this is not its case (too small for it, not offered by the server, switched
- * off), and the next way is tried. What it sent or noted as failed is settled: true.
- */
-export type PushWay = (run: PushRun, object: Outgoing) => Promise<boolean>
+import { changedObject, noteRefusal, type PushRun, type PushWay } from './push-run.ts'
 
 /** Best first. */
 const WAYS: readonly PushWay[] = [pushDelta, pushDirect, pushInParts]

@@ -6,27 +6,7 @@ import { lstatOrNone } from '../cache/file-stat.ts'
 import { absolutePath, type Desk } from './desk.ts'
 import { draftFor } from './drafts.ts'
 import { chooseLink } from './link.ts'
-import type { Wanted } from './workspace.ts'
-
-/**
- * Files of folders that a checkout is going to place, written while their objects arrive: their bytes are at hand then, and
- * need not be read again. They stand in a draft; only the checkout gives it the folder's name, after its own checks.
- */
-export interface EarlyFiles {
-  /** Writes the files that hold this object. The caller has verified its bytes. Whatever fails here is left to the checkout. */
-  place(digest: Digest, bytes: Uint8Array): void
-  /** The draft of a folder with that content, handed over to the caller. */
-  take(root: string, digest: Digest): EarlyFolder | undefined
-  /** Removes what was not taken. */
-  close(): void
-}
-
-export interface EarlyFolder {
-  /** Absolute. */
-  draft: string
-  /** The objects whose files are all there. */
-  placed: ReadonlySet<Digest>
-}
+import type { EarlyFiles, EarlyFolder, Wanted } from './workspace.ts'
 
 interface Folder extends EarlyFolder {
   root: string

@@ -3,7 +3,6 @@ import type { TreeEntry } from '@cairn/protocol/tree'
 import type { ObjectCache } from '../cache/object-cache.ts'
 import type { TreeRows } from '../cache/tree-pieces.ts'
 import type { Repo } from '../repo/repo.ts'
-import type { EarlyFiles } from './early-files.ts'
 
 /** The content of a file or folder as it stands now. */
 export interface Content {
@@ -94,6 +93,26 @@ export interface Wanted {
   inside?: string | undefined
   /** Which links are taken when none are configured. `stage`: a hard link is safe; `data`: a copy. */
   kind: 'stage' | 'data'
+}
+
+/**
+ * Files of folders that a checkout is going to place, written while their objects arrive: their bytes are at hand then, and
+ * need not be read again. They stand in a draft; only the checkout gives it the folder's name, after its own checks.
+ */
+export interface EarlyFiles {
+  /** Writes the files that hold this object. The caller has verified its bytes. Whatever fails here is left to the checkout. */
+  place(digest: Digest, bytes: Uint8Array): void
+  /** The draft of a folder with that content, handed over to the caller. */
+  take(root: string, digest: Digest): EarlyFolder | undefined
+  /** Removes what was not taken. */
+  close(): void
+}
+
+export interface EarlyFolder {
+  /** Absolute. */
+  draft: string
+  /** The objects whose files are all there. */
+  placed: ReadonlySet<Digest>
 }
 
 export interface CheckoutResult {

@@ -1,13 +1,11 @@
 import { randomBytes } from 'node:crypto'
-import type { Digest } from '@cairn/protocol/digest'
 import { PACK_MEMBER_LIMIT, PackWriter } from '@cairn/protocol/pack'
 import { type Batching, createBatching, Refused } from './batching.ts'
 import { packKey, singleKey } from './blob-key.ts'
 import { auditConflicts, conflict } from './conflict.ts'
 import { mendTrees } from './damage.ts'
 import type { NewObject, ProjectRow } from './ports.ts'
-import type { Stores } from './stores.ts'
-import type { Measured } from './verify-stream.ts'
+import type { SmallObject, SmallObjects, Stores } from './stores.ts'
 
 /** An object up to here is taken in whole, so that others may rest in one blob with it. */
 export const SMALL_BYTES = PACK_MEMBER_LIMIT
@@ -19,27 +17,6 @@ const LANES = 1
 const PATIENCE_MILLISECONDS = 10
 /** A stock client gives up 60 s after the last byte of its body. */
 const DEADLINE_MILLISECONDS = 55_000
-
-export interface SmallObject {
-  /** Its digest was compared with what was measured. */
-  digest: Digest
-  bytes: Uint8Array
-  measured: Measured
-  /** Whether a damaged row waits for these bytes. */
-  repairs: boolean
-  /** Of who sent it: one that left before its batch began is left out. */
-  signal: AbortSignal
-}
-
-/**
- * Stores objects that arrive one by one as if they had come in a pack: those that arrive together share one durable write
- * and one transaction, and each is acknowledged after both. What fails one member fails no other; when the write or the
- * transaction fails, all of the batch fail, and nothing of it is visible.
- */
-export interface SmallObjects {
-  /** @throws CairnError DIGEST_CONFLICT, and what the blob store and the catalog throw */
-  store(project: ProjectRow, object: SmallObject): Promise<'stored' | 'exists'>
-}
 
 type Outcome = 'stored' | 'exists'
 

@@ -1,6 +1,6 @@
 import type { Digest } from '@cairn/protocol/digest'
-import type { BlobStore, Catalog, Clock, LinkOutcome, SideHash } from './ports.ts'
-import type { SmallObjects } from './small-objects.ts'
+import type { BlobStore, Catalog, Clock, LinkOutcome, ProjectRow, SideHash } from './ports.ts'
+import type { Measured } from './verify-stream.ts'
 
 /** What every part of the domain works on. `wire.ts` builds it once. */
 export interface Stores {
@@ -19,3 +19,24 @@ export type Notice =
   | { type: 'stored'; outcome: LinkOutcome; objects: number; bytes: number }
   | { type: 'damaged'; projectId: number; digest: Digest; reason: string }
   | { type: 'mended'; projectId: number; trees: number }
+
+export interface SmallObject {
+  /** Its digest was compared with what was measured. */
+  digest: Digest
+  bytes: Uint8Array
+  measured: Measured
+  /** Whether a damaged row waits for these bytes. */
+  repairs: boolean
+  /** Of who sent it: one that left before its batch began is left out. */
+  signal: AbortSignal
+}
+
+/**
+ * Stores objects that arrive one by one as if they had come in a pack: those that arrive together share one durable write
+ * and one transaction, and each is acknowledged after both. What fails one member fails no other; when the write or the
+ * transaction fails, all of the batch fail, and nothing of it is visible.
+ */
+export interface SmallObjects {
+  /** @throws CairnError DIGEST_CONFLICT, and what the blob store and the catalog throw */
+  store(project: ProjectRow, object: SmallObject): Promise<'stored' | 'exists'>
+}
