@@ -40,6 +40,21 @@ describe('tracked params', () => {
     expect(read('params.yaml', 'n:\n', 'n')).toEqual({ n: null })
   })
 
+  test('of a Python file are its literals', () => {
+    expect(read('p.py', 'lr = 0.1\nclass Net:\n    depth = 3\n', 'lr', 'Net.depth')).toEqual({ lr: 0.1, 'Net.depth': 3 })
+    expect(() => read('p.py', 'lr = (1\n', 'lr')).toThrow("unable to read parameters from 'p.py'")
+  })
+
+  test('may be named by a pattern that finds one value', () => {
+    expect(read('p.yaml', 'a:\n  bc: 1\n', 'a.b*', '?.bc', '[!b].bc', 'x*')).toEqual({ 'a.b*': 1, '?.bc': 1, '[!b].bc': 1 })
+    expect(() => read('p.yaml', 'a:\n  b: 1\n  c: 2\n', 'a.*')).toThrow("'a.*' stands for 2 values of 'p.yaml'")
+  })
+
+  test('that are dates are read as they are written', () => {
+    expect(read('p.yaml', 'd: 2020-01-01\n', 'd')).toEqual({ d: '2020-01-01' })
+    expect(read('p.toml', 'd = 2020-01-01\n', 'd')).toEqual({ d: '2020-01-01' })
+  })
+
   test('of an empty file are none', () => {
     expect(read('params.yaml', '', 'lr')).toEqual({})
   })

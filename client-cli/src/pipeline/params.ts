@@ -20,7 +20,7 @@ export function readParams(text: string, { path, keys }: Pick<ParamsDep, 'path' 
   if (keys.length === 0) return new Map([...(mappingOf(tree) ?? [])].toSorted((a, b) => compareCodePoints(a[0], b[0])))
   const found = new Map<string, unknown>()
   for (const key of keys) {
-    const value = valueAt(tree, key.split('.'))
+    const value = valueAt(tree, key, path)
     if (value !== undefined) found.set(key, value)
   }
   return found
@@ -61,12 +61,27 @@ function fromToml(value: unknown): unknown {
   return value
 }
 
-/** undefined: not there; null is a value. */
-function valueAt(tree: unknown, steps: readonly string[]): unknown {
-  let at = tree
-  for (const step of steps) {
-    if (Array.isArray(at)) at = /^\d+$/.test(step) ? (at[Number(step)] as unknown) : undefined
-    else at = mappingOf(at)?.get(step)
-  }
-  return at
+/** undefined: not there; null is a value. A step may be a shell pattern, as long as it finds a single value. */
+function valueAt(tree: unknown, key: string, path: string): unknown {
+  const found = key.split('.').reduce<unknown[]>((values, step) => values.flatMap((value) => inside(value, step)), [tree])
+  if (found.length > 1) throw new CairnError('FAILED', `'${key}' stands for ${found.length} values of '${path}'`)
+  return found[0]
+}
+
+function inside(value: unknown, step: string): unknown[] {
+  const entries = Array.isArray(value) ? new Map(value.map((each, index) => [String(index), each as unknown])) : mappingOf(value)
+  if (entries === undefined) return []
+  if (!/[*?[]/.test(step)) return entries.has(step) ? [entries.get(step)] : []
+  return [...entries].filter(([name]) => matchesGlob(name, step)).map(([, each]) => each)
+}
+
+/** `*`, `?` and `[a-c]`, as in a shell. */
+function matchesGlob(name: string, pattern: string): boolean {
+  const source = pattern.replace(/\[!?[^\]]+\]|[^\w]/g, (mark) => {
+    if (mark === '*') return '.*'
+    if (mark === '?') return '.'
+    if (mark.length > 1) return `[${mark.slice(1, -1).replace(/^!/, '^').replaceAll('\\', '\\\\')}]`
+    return `\\${mark}`
+  })
+  return new RegExp(`^(?:${source})$`, 's').test(name)
 }

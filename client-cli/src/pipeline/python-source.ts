@@ -95,7 +95,12 @@ function logicalLines(text: string): Line[] {
   const flush = (end: number) => {
     piece += text.slice(from, end)
     const statement = piece.trim()
-    if (statement !== '') lines.push({ indent: (indent ??= piece.search(/\S/)), text: statement })
+    if (statement !== '') {
+      indent ??= piece.search(/\S/)
+      lines.push({ indent, text: statement })
+      // What follows `class A: x = 1;` belongs to the class.
+      if (/^(?:class|def)\b/.test(statement)) indent++
+    }
     piece = ''
   }
   for (const { 0: token, index } of `${text}\n`.matchAll(TOKEN)) {
