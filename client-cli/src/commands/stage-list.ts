@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs'
 import path from 'node:path'
 import { CairnError } from '@cairn/protocol/error'
 import type { Command } from '../command.ts'
@@ -23,7 +24,7 @@ export const command: Command = {
       const stages = await load()
       const file = path.posix.join(cwd, 'dvc.yaml')
       const own = stages.filter((stage) => stage.file === file)
-      if (options['all'] !== true && args.length === 0 && own.length === 0) {
+      if (options['all'] !== true && args.length === 0 && own.length === 0 && !existsSync(path.join(repo.root, file))) {
         throw new CairnError('FAILED', `'${path.join(repo.root, file)}' does not exist`, {
           hint: 'cairn stage list --all prints every stage.',
         })
@@ -55,9 +56,10 @@ const firstLine = (text: string | undefined): string | undefined =>
     .map((line) => line.trim())
     .find((line) => line !== '')
 
-function purpose({ deps, outs }: Stage): string {
+function purpose({ deps, params, outs }: Stage): string {
+  const read = [...deps, ...params]
   const list = (entries: ReadonlyArray<{ def: string }>) => entries.map((entry) => entry.def).join(', ')
-  if (outs.length === 0) return deps.length === 0 ? 'No outputs or dependencies' : `Depends on ${list(deps)}`
+  if (outs.length === 0) return read.length === 0 ? 'No outputs or dependencies' : `Depends on ${list(read)}`
   const isReport = (out: Out) => out.metric !== undefined || out.plot !== undefined
   const made = outs.filter((out) => !isReport(out))
   const reports = outs.filter(isReport)

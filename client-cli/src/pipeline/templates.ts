@@ -8,7 +8,7 @@ import { usesTemplates } from './template-marks.ts'
 import { foreachMembers, matrixMembers, type Member } from './template-groups.ts'
 import { emptyScope, fork, loadDefault, loadVars, type Scope, type Var, within } from './template-scope.ts'
 import { type Parsing, textOfValue } from './template-text.ts'
-import type { MapNode } from './yaml-node.ts'
+import type { MapNode, YamlNode } from './yaml-node.ts'
 import { valueOf } from './yaml-read.ts'
 
 export interface TemplateSource {
@@ -84,7 +84,8 @@ async function stageOf(name: string, field: Field, expansion: Expansion, group?:
     entries: (field.node as MapNode).entries.flatMap((entry) => {
       if (entry.name === 'vars' || entry.name === 'matrix') return []
       const place = { ...placeOf(`stages.${name}.${entry.name}`, entry.name, { ...expansion, scope }), used }
-      return [{ ...entry, node: resolveField({ node: entry.node, trail: [...field.trail, entry.name] }, place).node }]
+      const { node } = resolveField({ node: entry.node, trail: [...field.trail, entry.name] }, place)
+      return [{ ...entry, node: entry.name === 'desc' ? asText(node) : node }]
     }),
   }
   const templated = group !== undefined || vars !== undefined || usesTemplates(field.node)
@@ -94,6 +95,9 @@ async function stageOf(name: string, field: Field, expansion: Expansion, group?:
     ...(templated && { template: { ...(group !== undefined && { group }), used } }),
   }
 }
+
+/** A description is a text, whatever value it is made of. */
+const asText = (node: YamlNode): YamlNode => (node.kind === 'scalar' ? { ...node, value: node.source } : node)
 
 /** The stage's own `vars` beside the global ones; its files are relative to its working directory. */
 async function stageScope(name: string, vars: Field, wdir: Field | undefined, expansion: Expansion): Promise<Scope> {
