@@ -122,6 +122,15 @@ export const GOALS: readonly Goal[] = [
     operation: 'add and push, changed',
     weight: 'aim',
   },
+  ...stages('3 stages, nothing to do: repro', 'pipeline of 3', 'repro, nothing to do', 6),
+  ...stages('3 stages: status', 'pipeline of 3', 'status', 6),
+  ...stages('100 stages, nothing to do: repro', 'pipeline of 100', 'repro, nothing to do', 9),
+  ...stages('100 stages, cold: repro', 'pipeline of 100', 'repro, cold', 12),
+  ...stages('100 stages: status', 'pipeline of 100', 'status', 6),
+  ...stages('100 stages: dag', 'pipeline of 100', 'dag', 6),
+  ...['status', 'data status', 'dag', 'metrics diff'].flatMap((operation) =>
+    stages(`project: ${operation}`, 'project', operation, 6),
+  ),
   { kind: 'most', row: '1,000,000 entries, one changed: wire', set: 'scale', name: 'tree push, changed: sent', most: 1 },
   { kind: 'most', row: '1,000,000 entries, one changed: server', set: 'scale', name: 'tree push: peak of the server', most: 512 },
   { kind: 'most', row: '1,000,000 entries, one changed: CLI', set: 'scale', name: 'tree push: peak of the client', most: 512 },
@@ -136,6 +145,10 @@ function pushNothing(row: string, set: string, least: number, aim: number): Goal
     { kind: 'faster', row, set, operation, ...TRANSFER, least, aim },
     { kind: 'most', row, set, name: `${operation}: requests`, most: 3 },
   ]
+}
+
+function stages(row: string, set: string, operation: string, least: number): Goal[] {
+  return [{ kind: 'faster', row, set, operation, ...LOCAL, least }]
 }
 
 /** Straight from and to the bucket: twice as fast as stock is the aim. */

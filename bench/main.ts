@@ -3,6 +3,7 @@ import { GOALS, judge } from './goals.ts'
 import { benchLatency } from './latency.ts'
 import { HELP, readOptions, type BenchOptions, type Mode } from './options.ts'
 import { createRecord, readRecord, type Record } from './record.ts'
+import { benchPipelines } from './pipelines.ts'
 import { quantitiesTable, summaryTable, timesTable } from './report.ts'
 import { benchScale } from './scale.ts'
 import { benchSmall } from './small.ts'
@@ -12,6 +13,7 @@ const MODES: { [mode in Mode]: (world: World) => Promise<void> } = {
   small: benchSmall,
   big: benchBig,
   latency: benchLatency,
+  pipelines: benchPipelines,
   scale: benchScale,
 }
 
@@ -26,7 +28,7 @@ async function measure(options: BenchOptions, record: Record): Promise<void> {
   }
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, stop)
   try {
-    for (const mode of ['small', 'big', 'latency', 'scale'] as const) {
+    for (const mode of ['small', 'big', 'latency', 'pipelines', 'scale'] as const) {
       if (options.modes.has(mode)) await MODES[mode](world)
     }
   } catch (error) {

@@ -10,12 +10,13 @@ npm run bench -- --only small                                 10,000 small files
 npm run bench -- --only small --files 500 --rounds 1          a quick look
 npm run bench -- --only small --steps local                   without any server
 npm run bench -- --only big --mib 64 --rounds 1
+npm run bench -- --only pipelines                             3 and 100 stages, and a project of 50 stages and 30 commits
 npm run bench -- --latency 30 --files 10000                   first push and pull over a line of 30 ms each way
 npm run bench -- --scale                                      a million digests, a tree of a million, 64 uploads
 npm run bench -- --scale --parts uploads --uploads 8 --mib 64
 npm run bench -- --from samples.jsonl                         prints the report of earlier runs again
 
-  --only small|big     one data set
+  --only small|big|pipelines   one of them
   --steps local|transfer   of the small set: only what needs no server, or only what does
   --rounds N           3
   --files N[,N…]       10000,50000; from 50000 on only what costs nothing new
@@ -54,7 +55,7 @@ export interface BenchOptions {
   from: string | undefined
 }
 
-export type Mode = 'small' | 'big' | 'latency' | 'scale'
+export type Mode = 'small' | 'big' | 'latency' | 'pipelines' | 'scale'
 export type ScalePart = 'asking' | 'tree' | 'uploads' | 'files'
 
 const SCALE_PARTS = ['asking', 'tree', 'uploads', 'files'] as const
@@ -111,10 +112,10 @@ export function readOptions(
 /** What is named runs alone; without a name everything runs that does not need an hour by itself. */
 function modesOf({ only, latency, scale }: { only?: string; latency?: string; scale: boolean }): Set<Mode> {
   const modes = new Set<Mode>()
-  if (only !== undefined) for (const mode of oneOf('only', only, ['small', 'big'] as const)) modes.add(mode)
+  if (only !== undefined) for (const mode of oneOf('only', only, ['small', 'big', 'pipelines'] as const)) modes.add(mode)
   if (latency !== undefined) modes.add('latency')
   if (scale) modes.add('scale')
-  return modes.size > 0 ? modes : new Set(['small', 'big', 'latency'])
+  return modes.size > 0 ? modes : new Set(['small', 'big', 'latency', 'pipelines'])
 }
 
 function oneOf<T extends string>(name: string, text: string, known: readonly T[]): T[] {

@@ -24,10 +24,10 @@ const SHORT = 3
 /** The arguments of each tool; a tool that is not named has no such operation. */
 type Commands = Partial<Record<Subject['tool'], readonly string[]>>
 
-const both = (...args: string[]): Commands => ({ cairn: args, dvc: args })
+export const both = (...args: string[]): Commands => ({ cairn: args, dvc: args })
 const BACKUP = ['backup', '-q', 'data']
 
-function command(operation: string, commands: Commands, more: Omit<Step, 'operation' | 'run'> = {}): Step {
+export function command(operation: string, commands: Commands, more: Omit<Step, 'operation' | 'run'> = {}): Step {
   return {
     ...more,
     operation,

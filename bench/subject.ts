@@ -43,11 +43,7 @@ export async function openBench(machine: Machine, subject: Subject, base: string
   const dir = path.join(home, 'repo')
   mkdirSync(dir)
   if (subject.tool === 'restic') return openResticBench(machine, subject, home, dir, label)
-  const bench = benchAt(machine, subject, home, dir, {
-    HOME: home,
-    XDG_CONFIG_HOME: path.join(home, '.config'),
-    DVC_NO_ANALYTICS: '1',
-  })
+  const bench = benchAt(machine, subject, home, dir, ownHome(home))
   git(dir, 'init', '-q', '-b', 'main')
   await bench.run('init', '-q')
   await bench.run('config', 'cache.type', 'copy')
@@ -55,6 +51,25 @@ export async function openBench(machine: Machine, subject: Subject, base: string
   bench.commit()
   return bench
 }
+
+/** A repository that `place` puts into the folder, whole. */
+export async function openProject(
+  machine: Machine,
+  subject: Subject,
+  base: string,
+  place: (dir: string) => Promise<unknown>,
+): Promise<Bench> {
+  const home = mkdtempSync(path.join(base, `${subject.tool}-`))
+  const dir = path.join(home, 'repo')
+  await place(dir)
+  return benchAt(machine, subject, home, dir, ownHome(home))
+}
+
+const ownHome = (home: string): Record<string, string> => ({
+  HOME: home,
+  XDG_CONFIG_HOME: path.join(home, '.config'),
+  DVC_NO_ANALYTICS: '1',
+})
 
 async function openResticBench(machine: Machine, subject: Subject, home: string, dir: string, label: string): Promise<Bench> {
   const { bucket } = subject
