@@ -12,6 +12,8 @@ export interface Addition {
   out: Out
   /** Only this path inside of the out is taken up. */
   inside?: string
+  /** The stage is a file of DVC 2 or 3, whose record may be of the old kind. */
+  kept?: boolean
 }
 
 export interface AddRequest {
@@ -20,6 +22,8 @@ export interface AddRequest {
   targets: readonly string[]
   /** The stage file that was asked for, relative to `cwd`. */
   file: string | undefined
+  /** Nothing needs to stand there: the content comes from elsewhere. */
+  absent?: boolean
 }
 
 /** Checks every target before any is touched. @throws CairnError COMMAND_FAILED in dvc's words */
@@ -27,13 +31,14 @@ export function planAdditions(repo: Repo, stages: readonly Stage[], request: Add
   return request.targets.map((target) => planAddition(repo, stages, target, request))
 }
 
-function planAddition(repo: Repo, stages: readonly Stage[], target: string, { cwd, file }: AddRequest): Addition {
+function planAddition(repo: Repo, stages: readonly Stage[], target: string, request: AddRequest): Addition {
+  const { cwd, file, absent = false } = request
   const location = locate(cwd, target)
   refuseName(location, target)
   refuseLinkedFolders(repo, location)
   const owner = findOwner(stages, location)
   if (owner && owner.out.path !== location) return { ...owner, inside: location.slice(owner.out.path.length + 1) }
-  refuseAbsent(repo, location, target)
+  if (!absent) refuseAbsent(repo, location, target)
   refuseUntrackable(repo, location)
   refuseOverlap(stages, location)
   return owner ?? describe(repo, stages, location, file === undefined ? `${location}.dvc` : locate(cwd, file))
@@ -69,7 +74,8 @@ function refuseAbsent(repo: Repo, location: string, target: string): void {
 
 function refuseUntrackable(repo: Repo, location: string): void {
   const absolute = path.join(repo.root, location)
-  if (repo.ignore.ignores(location, statSync(absolute).isDirectory())) throw failed(`Path '${absolute}' is ignored by .dvcignore`)
+  const isFolder = statSync(absolute, { throwIfNoEntry: false })?.isDirectory() === true
+  if (repo.ignore.ignores(location, isFolder)) throw failed(`Path '${absolute}' is ignored by .dvcignore`)
   if (!repo.git?.isTracked(absolute)) return
   throw failed(
     ` output '${location}' is already tracked by SCM (e.g. Git).\n    You can remove it from Git, then add to DVC.\n        To stop tracking from Git:\n            git rm -r --cached '${location}'\n            git commit -m "stop tracking ${location}" `,
@@ -81,7 +87,8 @@ function findOwner(stages: readonly Stage[], location: string): Addition | undef
   for (const stage of stages) {
     const out = stage.outs.find((each) => location === each.path || location.startsWith(`${each.path}/`))
     if (!out) continue
-    if (stage.cmd === undefined && stage.kind !== 'pipeline' && stage.deps.length === 0) return { stage: asData(stage), out }
+    if (stage.cmd === undefined && stage.kind !== 'pipeline' && stage.deps.length === 0)
+      return { stage: asData(stage), out, kept: stage.kind === 'data' }
     throw failed(
       `cannot update '${location}': overlaps with an output of stage: '${stage.name ?? stage.address}' in '${stage.file}'.\nRun the pipeline or use 'cairn commit' to force update it.`,
     )
