@@ -33,7 +33,7 @@ export function expandGlob(cwd: string, pattern: string): string[] {
 /** Tells whether a name matches a pattern without `/`. */
 export function namePattern(pattern: string): (name: string) => boolean {
   const source = pattern.replace(
-    /\[(!?)(\]?[^\]]*)\]|[*?]|[\\^$+.()|{}[\]]/g,
+    /\[(!?)(\]?[^\]]+|\])\]|[*?]|[\\^$+.()|{}[\]]/g,
     (part, not: string | undefined, set: string | undefined) => {
       if (part === '*') return '[^/]*'
       if (part === '?') return '[^/]'
