@@ -13,17 +13,19 @@ export const command: Command = {
     { flags: '--dot', summary: "Print for Graphviz's dot." },
     { flags: '--mermaid', summary: 'Print for Mermaid.' },
     { flags: '--md', summary: 'The same, in a Markdown block.' },
+    { flags: '--collapse-foreach-matrix', summary: 'Draw the stages of a foreach or matrix as one.' },
     { flags: '--full', summary: 'The whole pipeline that the target belongs to.' },
     { flags: '-o, --outs', summary: 'Draw outputs instead of stages.' },
   ],
-  examples: ['cairn dag', 'cairn dag --mermaid train'],
+  examples: ['cairn dag', 'cairn dag --mermaid train', 'cairn dag --outs --dot model.pkl'],
   run: (context, args, options) =>
     withStages(context, async ({ load, cwd }) => {
       const stages = await load()
       const graph = linkStages(stages)
       const targets = findTargets(stages, args, cwd).map((target) => target.stage)
+      const collapse = options['collapseForeachMatrix'] === true
       const selected = options['full'] === true ? pipelinesOf(graph, targets) : upstreamOf(graph, targets)
-      const pictures = picturesOf(graph, selected, options['outs'] === true ? 'outs' : 'stages')
+      const pictures = picturesOf(graph, selected, options['outs'] === true ? 'outs' : 'stages', { cwd, collapse })
       const mermaid = () => drawMermaid(pictures)
       const text =
         options['dot'] === true

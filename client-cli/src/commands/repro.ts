@@ -44,7 +44,7 @@ export const command: Command = {
       const planWork = async () => ({ ...(await plan(session, args, options)), locks: session.locks, words })
       const pull = options['pull'] === true ? (await import('./pull-stage.ts')).pullFromRemote(session, context) : undefined
       const done = await reproduce(session, planWork, { ...choices, pull })
-      hintToTrack(session.repo, session.touched, context)
+      if (done.failed.length === 0) hintToTrack(session.repo, session.touched, context)
       conclude(session, done)
     })
     if (options['metrics'] === true) return (await import('./metrics-show.ts')).command.run(context, [], {})

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { drawAscii, drawDot, drawMermaid } from './draw.ts'
-import { buildGraph } from './graph.ts'
+import { buildGraph, linkStages } from './graph.ts'
 import { picturesOf, type Subject } from './picture.ts'
 import { makeStage } from './stage-for-tests.ts'
 
@@ -67,7 +67,27 @@ describe('a picture of pipelines', () => {
   test('writes dot and mermaid as dvc does', () => {
     const graph = buildGraph([makeStage('in.dvc', { outs: ['in'] }), makeStage('a', { deps: ['in'], outs: ['x'] })])
     const two = picturesOf(graph, new Set(graph.stages), 'stages')
-    expect(drawDot(two)).toBe('strict digraph {\n"in.dvc";\n"a";\n"in.dvc" -> "a";\n}\n')
+    expect(drawDot(two)).toBe('strict digraph {\n"in.dvc";\n"a";\n"in.dvc" -> "a";\n}\n\n')
     expect(drawMermaid(two)).toBe('flowchart TD\n\tnode1["a"]\n\tnode2["in.dvc"]\n\tnode2-->node1')
+  })
+
+  test('draws the stages of a foreach as one box, and each arrow once', () => {
+    const template = { group: 'fit', used: new Map() }
+    const fit = (key: string) =>
+      makeStage(`fit@${key}`, {
+        file: 'sub/dvc.yaml',
+        name: `fit@${key}`,
+        kind: 'pipeline',
+        template,
+        deps: ['in'],
+        outs: [`m.${key}`],
+      })
+    const load = makeStage('sub/load.dvc', { outs: ['in'] })
+    const join = makeStage('join', { file: 'sub/dvc.yaml', name: 'join', kind: 'pipeline', deps: ['m.a', 'm.b'] })
+    const graph = linkStages([load, fit('a'), fit('b'), join])
+    const pictures = picturesOf(graph, new Set(graph.stages), 'stages', { cwd: 'sub', collapse: true })
+    expect(drawMermaid(pictures)).toBe(
+      'flowchart TD\n\tnode1["fit"]\n\tnode2["join"]\n\tnode3["load.dvc"]\n\tnode1-->node2\n\tnode3-->node1',
+    )
   })
 })

@@ -42,7 +42,7 @@ export function drawDot(pictures: readonly Picture[]): string {
   const edges = pictures.flatMap(({ labels, arrows }) =>
     arrows.map(([from, to]) => `${quoted(labels[from] ?? '')} -> ${quoted(labels[to] ?? '')};\n`),
   )
-  return `strict digraph {\n${nodes.join('')}${edges.join('')}}\n`
+  return `strict digraph {\n${nodes.join('')}${edges.join('')}}\n\n`
 }
 
 const quoted = (label: string): string => `"${label.replaceAll('\\', '\\\\').replaceAll('"', '\\"')}"`
@@ -57,7 +57,8 @@ export function drawMermaid(pictures: readonly Picture[]): string {
       .toSorted((a, b) => (a.label < b.label ? -1 : a.label > b.label ? 1 : a.index - b.index))
     const numbers = new Map(sorted.map(({ index }, place) => [index, count + place + 1]))
     for (const { label, index } of sorted) text += `\n\tnode${numbers.get(index)}["${label.replaceAll('"', '#quot;')}"]`
-    for (const [from, to] of arrows) text += `\n\tnode${numbers.get(from)}-->node${numbers.get(to)}`
+    const numbered = arrows.map(([from, to]) => [numbers.get(from) ?? 0, numbers.get(to) ?? 0] as const)
+    for (const [from, to] of numbered.toSorted((a, b) => a[0] - b[0] || a[1] - b[1])) text += `\n\tnode${from}-->node${to}`
     count += labels.length
   }
   return text

@@ -19,6 +19,11 @@ export interface Pipelines {
   files: ReadonlyMap<string, PipelineFile>
 }
 
+export interface LoadOptions {
+  /** Gets the files that cannot be read, which are left out then. */
+  onBroken?: (file: string, error: CairnError) => void
+}
+
 /** Every stage of the tree. @throws CairnError STAGE_FILE_INVALID */
 export async function loadStages(tree: FileTree): Promise<Stage[]> {
   return (await loadPipelines(tree)).stages
@@ -29,13 +34,17 @@ export async function loadStages(tree: FileTree): Promise<Stage[]> {
  * no stages.
  * @throws CairnError STAGE_FILE_INVALID
  */
-export async function loadPipelines(tree: FileTree): Promise<Pipelines> {
+export async function loadPipelines(tree: FileTree, options: LoadOptions = {}): Promise<Pipelines> {
   const stages: Stage[] = []
   const files = new Map<string, PipelineFile>()
   const outs = new Set<string>()
   for (const file of shallowFirst(await tree.stageFiles())) {
     if (path.basename(file) === 'dvc.lock' || isInside(file, outs)) continue
-    const pipeline = await loadFile(tree, file)
+    const pipeline = await loadFile(tree, file).catch((error: unknown) => {
+      if (!options.onBroken || !(error instanceof CairnError)) throw error
+      options.onBroken(file, error)
+      return undefined
+    })
     if (pipeline === undefined) continue
     if (path.basename(file) === 'dvc.yaml') files.set(file, pipeline)
     for (const stage of pipeline.stages) {

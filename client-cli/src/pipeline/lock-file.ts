@@ -148,16 +148,16 @@ function nameOf(stage: Stage): string {
 }
 
 /**
- * dvc.lock's text with the stage's entry replaced in its place, or appended. The other entries keep their bytes, and so does
- * the file when the entry is the same.
+ * dvc.lock's text with the stage's entry replaced in its place, or appended: before those of the stages in `later`, which ran
+ * beside it and ended first. The other entries keep their bytes, and so does the file when the entry is the same.
  */
-export function updateLockFile(previous: string | undefined, stage: Stage): string {
+export function updateLockFile(previous: string | undefined, stage: Stage, later?: ReadonlySet<string>): string {
   const text = asCurrent(previous)
   const lines = splitLines(text)
   const place = findEntry(lines, nameOf(stage))
   const entry = splitLines(serializeLockEntry(stage))
   if (place) return [...lines.slice(0, place.start), ...entry, ...lines.slice(place.end)].join('')
-  const { end } = stagesSection(lines)
+  const end = firstEntryOf(lines, later) ?? stagesSection(lines).end
   return [...lines.slice(0, end), ...entry, ...lines.slice(end)].join('')
 }
 
@@ -216,6 +216,13 @@ function findEntry(lines: readonly string[], name: string): { start: number; end
   let end = next < 0 ? section.end : next
   while (next >= 0 && end > start + 1 && /^\s*(?:#.*)?\n$/.test(lines[end - 1] ?? '')) end--
   return { start, end }
+}
+
+function firstEntryOf(lines: readonly string[], names: ReadonlySet<string> = new Set()): number | undefined {
+  if (names.size === 0) return undefined
+  const heads = new Set([...names].map((name) => writeEntries([[name, null]], 2)))
+  const first = lines.findIndex((line) => heads.has(line))
+  return first < 0 ? undefined : first
 }
 
 const isHead = (line: string, key: string): boolean => line.startsWith(key) && /^\s*(?:#.*|\{\})?\n$/.test(line.slice(key.length))

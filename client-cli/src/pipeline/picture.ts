@@ -1,4 +1,6 @@
 import { orderStages, splitPipelines, type Graph } from './graph.ts'
+import { addressFrom } from './find-targets.ts'
+import { relativeTo } from './stage-path.ts'
 import type { Stage } from './stage.ts'
 
 /** What is drawn: boxes with one line of text each, and arrows from what is made first to what is made of it. */
@@ -10,45 +12,75 @@ export interface Picture {
 
 export type Subject = 'stages' | 'commands' | 'outs'
 
+export interface PictureOptions {
+  /** The folder that names and paths are relative to, root-relative. Default: the root. */
+  cwd?: string
+  /** The stages of a `foreach` or `matrix` are one box. */
+  collapse?: boolean
+}
+
 /** One picture a pipeline; stages that were not selected are left out. */
-export function picturesOf(graph: Graph, selected: ReadonlySet<Stage>, subject: Subject): Picture[] {
+export function picturesOf(
+  graph: Graph,
+  selected: ReadonlySet<Stage>,
+  subject: Subject,
+  options: PictureOptions = {},
+): Picture[] {
   const ordered = orderStages(graph, selected)
-  return splitPipelines(graph)
+  return splitPipelines(collapsed(graph, options))
     .map((members) => new Set(members))
     .map((members) =>
       pictureOf(
         graph,
         ordered.filter((stage) => members.has(stage)),
         subject,
+        options,
       ),
     )
     .filter((picture) => picture.labels.length > 0)
 }
 
-function pictureOf(graph: Graph, stages: readonly Stage[], subject: Subject): Picture {
-  const labels: string[] = []
-  const boxes = new Map<Stage, number[]>()
-  for (const stage of stages) {
-    const own = labelsOf(stage, subject)
-    boxes.set(
-      stage,
-      own.map((_, index) => labels.length + index),
-    )
-    labels.push(...own)
+/** What is one box belongs into one picture. */
+function collapsed(graph: Graph, { collapse }: PictureOptions): Graph {
+  if (!collapse) return graph
+  const groups = new Map<string, Stage[]>()
+  for (const stage of graph.stages) {
+    if (stage.template?.group === undefined) continue
+    const key = `${stage.file}\0${stage.template.group}`
+    groups.set(key, [...(groups.get(key) ?? []), stage])
   }
-  const arrows = stages.flatMap((stage) =>
-    graph.dependencies(stage).flatMap((before) => {
+  const siblings = new Map([...groups.values()].flatMap((group) => group.map((stage) => [stage, group])))
+  return { ...graph, dependents: (stage) => [...graph.dependents(stage), ...(siblings.get(stage) ?? [])] }
+}
+
+function pictureOf(graph: Graph, stages: readonly Stage[], subject: Subject, options: PictureOptions): Picture {
+  const labels: string[] = []
+  const places = new Map<string, number>()
+  const place = (stage: Stage, label: string) => {
+    // Two stages may have the same command, and are two boxes.
+    const key = subject === 'commands' ? `${stage.address}\0${label}` : label
+    const known = places.get(key) ?? labels.push(label) - 1
+    places.set(key, known)
+    return known
+  }
+  const boxes = new Map(stages.map((stage) => [stage, labelsOf(stage, subject, options).map((label) => place(stage, label))]))
+  const arrows = new Map<string, readonly [from: number, to: number]>()
+  for (const stage of stages) {
+    for (const before of graph.dependencies(stage)) {
       const sources = (boxes.get(before) ?? []).filter((_, index) => subject !== 'outs' || feeds(before.outs[index]?.path, stage))
-      return sources.flatMap((from) => (boxes.get(stage) ?? []).map((to) => [from, to] as const))
-    }),
-  )
-  return { labels, arrows }
+      for (const from of sources)
+        for (const to of boxes.get(stage) ?? []) if (from !== to) arrows.set(`${from} ${to}`, [from, to])
+    }
+  }
+  return { labels, arrows: [...arrows.values()] }
 }
 
 /** The lines that stand for a stage: its address, its command, or each of its outs. */
-export function labelsOf(stage: Stage, subject: Subject): string[] {
-  if (subject === 'outs') return stage.outs.map((out) => out.path)
-  return [subject === 'commands' ? (commandText(stage) ?? stage.address) : stage.address]
+export function labelsOf(stage: Stage, subject: Subject, { cwd = '', collapse }: PictureOptions = {}): string[] {
+  if (subject === 'outs') return stage.outs.map((out) => relativeTo(cwd, out.path))
+  const group = collapse ? stage.template?.group : undefined
+  const address = addressFrom(group === undefined ? stage : { ...stage, name: group }, cwd)
+  return [subject === 'commands' ? (commandText(stage) ?? address) : address]
 }
 
 /** The command on one line; undefined for a stage without one. */

@@ -216,7 +216,7 @@ function voicesOf({ workspace, report }: Running): Voices {
   return createVoices(report, (number) => path.join(workspace.repo.tmpDir, `cairn-output-${process.pid}-${number}`))
 }
 
-function openVisit(running: Running, { graph, locks, words }: Work, voices: Voices, options: ReproduceOptions): Visit {
+function openVisit(running: Running, { graph, plan, locks, words }: Work, voices: Voices, options: ReproduceOptions): Visit {
   const voice = voices.open()
   const { report } = voice
   const own: Running = {
@@ -225,7 +225,15 @@ function openVisit(running: Running, { graph, locks, words }: Work, voices: Voic
     ...((options.jobs ?? 1) > 1 && { onOutput: (stream, text) => report({ type: 'command-output', stream, text }) }),
   }
   const said = words(report)
-  return { voice, words: said, running: own, turn: createStageTurn(own, { graph, locks, words: said }, options) }
+  const later = (stage: Stage) => laterNames(plan, stage)
+  return { voice, words: said, running: own, turn: createStageTurn(own, { graph, locks, words: said, later }, options) }
+}
+
+/** Stages that run for the first time, and whose place in the lock file is after this one's, however soon they end. */
+function laterNames(plan: readonly Stage[], stage: Stage): Set<string> {
+  const place = plan.findIndex((one) => one.address === stage.address)
+  const after = plan.slice(place + 1).filter((one) => one.file === stage.file && one.lockedCmd === undefined)
+  return new Set(after.flatMap(({ name }) => name ?? []))
 }
 
 /** `Stage 'a'`, `Stages 'a', 'b' and 'c'`. */

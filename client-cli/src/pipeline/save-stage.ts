@@ -10,15 +10,15 @@ import type { MetricSpec, Stage } from './stage.ts'
 /**
  * Writes what a stage is and what its last run recorded: its `.dvc` file, or its definition in dvc.yaml and (when it was run:
  * `lockedCmd`) its entry in dvc.lock. What a template made keeps its template. Files whose content stays the same are not touched. Each file is replaced whole.
- * Returns the root-relative paths of the files that changed.
+ * `later`: see updateLockFile. Returns the root-relative paths of the files that changed.
  */
-export function writeStage(repo: Repo, stage: Stage): string[] {
+export function writeStage(repo: Repo, stage: Stage, later?: ReadonlySet<string>): string[] {
   if (stage.kind !== 'pipeline') return editFile(repo, stage.file, (previous) => serializeStageFile(stage, previous))
   const definition = stage.template ? [] : editFile(repo, stage.file, (previous) => updatePipelineFile(previous, stage))
   if (stage.lockedCmd === undefined) return definition
   return [
     ...definition,
-    ...editFile(repo, path.posix.join(folderOf(stage.file), 'dvc.lock'), (previous) => updateLockFile(previous, stage)),
+    ...editFile(repo, path.posix.join(folderOf(stage.file), 'dvc.lock'), (previous) => updateLockFile(previous, stage, later)),
   ]
 }
 

@@ -46,14 +46,14 @@ export interface StageTurn {
 
 export function createStageTurn(
   running: Running,
-  parts: { locks: PathLocks; words: StageWords; graph: Graph },
+  parts: { locks: PathLocks; words: StageWords; graph: Graph; later?: (stage: Stage) => ReadonlySet<string> },
   options: TurnOptions,
 ): StageTurn {
   const { workspace } = running
   const { locks, words, graph } = parts
   const { pull } = options
   const commit = options.commit ?? true
-  const write = (stage: Stage) => writeAndTell(running, words, stage)
+  const write = (stage: Stage) => writeAndTell(running, words, stage, parts.later?.(stage))
 
   async function commitOuts(stage: Stage, seen: Seen): Promise<Outcome> {
     words.committing(stage)
@@ -202,10 +202,15 @@ export function refuseTrackedOuts({ workspace: { repo } }: Running, stage: Stage
 }
 
 /** Writes the stage's file, at once and whole: from here on the stage counts as done. */
-export function writeAndTell({ workspace: { repo }, touched }: Running, words: StageWords, stage: Stage): void {
+export function writeAndTell(
+  { workspace: { repo }, touched }: Running,
+  words: StageWords,
+  stage: Stage,
+  later?: ReadonlySet<string>,
+): void {
   const lockFile = path.posix.join(path.posix.dirname(stage.file), 'dvc.lock')
   const isNew = stage.kind === 'pipeline' && !existsSync(path.join(repo.root, lockFile))
-  const written = writeStage(repo, stage)
+  const written = writeStage(repo, stage, later)
   for (const file of written) touched.add(file)
   words.written(stage, { lockFile: stage.kind === 'pipeline' && written.includes(lockFile) ? lockFile : undefined, isNew })
 }
