@@ -228,6 +228,26 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: async () => (await import('./params-diff.ts')).command,
   },
   {
+    name: 'plots show',
+    summary: 'Draw plots of files and of the definitions in dvc.yaml, as a page.',
+    load: async () => (await import('./plots-show.ts')).command,
+  },
+  {
+    name: 'plots diff',
+    summary: 'Draw plots of several commits over each other, as a page.',
+    load: async () => (await import('./plots-diff.ts')).command,
+  },
+  {
+    name: 'plots modify',
+    summary: "Say how a stage's output is drawn; the output becomes a plot.",
+    load: async () => (await import('./plots-modify.ts')).command,
+  },
+  {
+    name: 'plots templates',
+    summary: 'Print the names of the built-in templates of plots, or one of them.',
+    load: async () => (await import('./plots-templates.ts')).command,
+  },
+  {
     name: 'migrate',
     summary: "Turn the stage files of 2019 into dvc.yaml and dvc.lock, which today's DVC reads.",
     load: async () => (await import('./migrate.ts')).command,

@@ -80,7 +80,8 @@ function findCell(rows: string[][], xpath: string, named: boolean): unknown[] {
 }
 
 /** Rows of cells; `"` quotes, `""` is a quote inside of them. Empty lines are left out. */
-function parseDelimited(text: string, delimiter: ',' | '\t'): string[][] {
+/** Rows of cells, empty lines left out. */
+export function parseDelimited(text: string, delimiter: ',' | '\t'): string[][] {
   const rows: string[][] = []
   let row: string[] = []
   let cell = ''
