@@ -45,11 +45,13 @@ export const command: Command = {
 async function addStage(session: Session, cmd: string, options: Options): Promise<Stage> {
   const stages = await session.load()
   const stage = describeStage(session, cmd, options)
-  const existing = stages.find((other) => other.file === stage.file && other.name === stage.name)
-  if (existing && options['force'] !== true) {
+  const standing = stages.filter(
+    (other) => other.file === stage.file && (other.name === stage.name || other.template?.group === stage.name),
+  )
+  if (standing.length > 0 && options['force'] !== true) {
     throw new CairnError('FAILED', `Stage '${stage.name}' already exists in '${stage.file}'. Use '--force' to overwrite.`)
   }
-  buildGraph([...stages.filter((other) => other !== existing), stage])
+  buildGraph([...stages.filter((other) => !standing.includes(other)), stage])
   refuseTrackedOuts(session, stage)
   for (const file of writeStage(session.repo, stage)) session.touched.add(file)
   for (const out of stage.outs.toSorted((a, b) => compareCodePoints(a.path, b.path))) {
