@@ -55,17 +55,44 @@ test('white space that is no blank belongs to the text: a file may be called so'
   expect(comparable(node)).toEqual(comparable(readAnyYaml(text, 'x')))
 })
 
+test('what people and folded lines look like is read here', () => {
+  const text = `# of the team
+a: b # c
+words: one
+  two | three
+  'four'
+quoted: 'one
+  it''s two'
+below:
+  one two
+list: [a, 1, -2.5, x/y]  # short
+map: {lr: 0.1, name: a b}
+escaped: "a \\"b\\"\\n"
+cmds:
+- echo a >
+  out/b
+- last # one
+`
+  const node = readBlockYaml(text)
+  expect(node).toBeDefined()
+  expect(comparable(node)).toEqual(comparable(readAnyYaml(text, 'x')))
+})
+
 test.each([
-  'a: b # c\n',
-  'a: [1]\n',
+  'a: [b, [c]]\n',
+  'a: {b: c, b: d}\n',
+  'a: [b,]\n',
+  'a: b # c\n  d\n',
+  'a: b\n\n  c\n',
+  'a: b\n  # c\n  d\n',
+  'a: b\n  c: d\n',
+  "a: 'b'\n  c\n",
+  'a: "\\x41"\n',
   'a: &x b\n',
   'a: *x\n',
   'a: |\n  b\n',
-  'a: b\n  c\n',
-  '- a\n  b\n',
   'a: 1\na: 2\n',
   '<<: a\n',
-  'a: "\\n"\n',
   '? a\n: b\n',
   '--- \na: b\n',
   'a:\tb\n',
@@ -92,6 +119,12 @@ const token = fc.constantFrom(
   '[]',
   '{}',
   '[',
+  '[a, 1]',
+  '{a: b}',
+  '{',
+  ']',
+  ', ',
+  '\\n',
   '1.0',
   'null',
   '~',
@@ -114,7 +147,7 @@ const token = fc.constantFrom(
 const line = fc
   .tuple(
     fc.constantFrom('', ' ', '  ', '    ', '- ', '  - ', '- - '),
-    fc.constantFrom('', 'a: ', 'b:', "'c': "),
+    fc.constantFrom('', '', 'a: ', 'b:', "'c': ", 'd: e', "f: 'g"),
     fc.array(token, { maxLength: 4 }),
   )
   .map(([indent, key, tokens]) => indent + key + tokens.join(''))

@@ -1,10 +1,11 @@
-import { resolvePlain } from './yaml-scalar.ts'
+import { readFlow } from './yaml-flow.ts'
 import type { MapEntry, ScalarNode, YamlNode } from './yaml-node.ts'
+import { resolvePlain } from './yaml-scalar.ts'
 
 /**
- * Reads the plain block style that dvc writes, many times faster than a whole YAML parser: mappings, sequences and scalars of
- * one line. Anything else (comments behind values, flow style, anchors, folded text, mistakes) gives `undefined`, and the
- * whole parser decides; what is read here it would read the same.
+ * Reads the block style that dvc and people write, many times faster than a whole YAML parser: mappings, sequences, scalars that
+ * may go on in the next lines, short lists and maps in flow style, comments. Anything else (anchors, block scalars, nested flow
+ * style, mistakes) gives `undefined`, and the whole parser decides; what is read here it would read the same.
  */
 export function readBlockYaml(text: string): YamlNode | undefined {
   const lines = cut(text)
@@ -23,6 +24,8 @@ interface Line {
   number: number
   indent: number
   text: string
+  /** A comment stood behind the text, which ends there then. */
+  commented?: true
 }
 
 interface Cursor {
@@ -42,9 +45,16 @@ function cut(text: string): Line[] | undefined {
     number++
     const body = raw.replace(/^ +/, '')
     if (body === '' || body.startsWith('#')) continue
-    lines.push({ number, indent: raw.length - body.length, text: body.replace(/ +$/, '') })
+    lines.push({ number, indent: raw.length - body.length, ...contentOf(body) })
   }
   return lines
+}
+
+/** Where there are quotes, a ` #` may be text: such a line keeps it, and is beyond this reader if it was a comment. */
+function contentOf(body: string): Pick<Line, 'text' | 'commented'> {
+  const mark = /['"]/.test(body) ? -1 : body.indexOf(' #')
+  if (mark < 0) return { text: body.replace(/ +$/, '') }
+  return { text: body.slice(0, mark).replace(/ +$/, ''), commented: true }
 }
 
 function parseBlock(cursor: Cursor, indent: number): YamlNode {
@@ -75,12 +85,10 @@ function parseElement(cursor: Cursor, line: Line): YamlNode {
     return { kind: 'scalar', value: null, source: '', line: line.number, column: column + 1 }
   }
   if (isDash(rest) || splitEntry(rest)) {
-    cursor.lines[cursor.at] = { number: line.number, indent: column, text: rest }
+    cursor.lines[cursor.at] = { ...line, indent: column, text: rest }
     return parseBlock(cursor, column)
   }
-  cursor.at++
-  refuseDeeper(cursor, line.indent)
-  return parseValue(rest, line.number, column + 1)
+  return takeValue(cursor, line.indent, rest)
 }
 
 function parseMapping(cursor: Cursor, indent: number): YamlNode {
@@ -102,13 +110,11 @@ function parseEntry(cursor: Cursor, line: Line): MapEntry {
   const split = splitEntry(line.text)
   if (!split) throw BEYOND
   const key = parseScalar(split.key, line.number, line.indent + 1)
-  cursor.at++
   const place = { key: key.value, name: key.source, keyLine: line.number, keyColumn: line.indent + 1 }
-  if (split.value !== '') {
-    refuseDeeper(cursor, line.indent)
-    return { ...place, node: parseValue(split.value, line.number, line.indent + line.text.length - split.value.length + 1) }
-  }
-  const next = cursor.lines[cursor.at]
+  if (split.value !== '') return { ...place, node: takeValue(cursor, line.indent, split.value) }
+  const next = cursor.lines[++cursor.at]
+  if (next && next.indent > line.indent && !isDash(next.text) && !splitEntry(next.text))
+    return { ...place, node: takeValue(cursor, line.indent, next.text) }
   const nested = next && (next.indent > line.indent || (next.indent === line.indent && isDash(next.text)))
   const empty: ScalarNode = {
     kind: 'scalar',
@@ -118,6 +124,24 @@ function parseEntry(cursor: Cursor, line: Line): MapEntry {
     column: line.indent + line.text.length + 1,
   }
   return { ...place, node: nested ? parseBlock(cursor, next.indent) : empty }
+}
+
+/** The value at the end of the line at the cursor, and the lines in which it goes on: those indented deeper than its parent. */
+function takeValue(cursor: Cursor, indent: number, first: string): YamlNode {
+  const start = cursor.lines[cursor.at]
+  if (!start) throw BEYOND
+  const isQuoted = first.startsWith("'")
+  let text = first
+  let last = start
+  for (let next = cursor.lines[++cursor.at]; next && next.indent > indent; next = cursor.lines[++cursor.at]) {
+    // Between them stood an empty line or a comment, which mean something here.
+    if (last.commented || next.number !== last.number + 1) throw BEYOND
+    if (isQuoted ? SINGLE.test(text) : !PLAIN.test(text) || !CONTINUED.test(next.text)) throw BEYOND
+    text += ` ${next.text}`
+    last = next
+  }
+  if (isQuoted && last !== start && last.commented) throw BEYOND
+  return parseValue(text, start.number, start.indent + start.text.length - first.length + 1)
 }
 
 /** A line that is indented deeper than what it follows continues a scalar, or is a mistake. */
@@ -134,17 +158,22 @@ function splitEntry(text: string): { key: string; value: string } | undefined {
 }
 
 function parseValue(text: string, line: number, column: number): YamlNode {
-  if (text === '[]') return { kind: 'seq', line, column, nodes: [] }
-  if (text === '{}') return { kind: 'map', line, column, entries: [] }
+  if (text.startsWith('[') || text.startsWith('{')) return readFlow(text, { line, column }) ?? refuse()
   return parseScalar(text, line, column)
 }
 
+function refuse(): never {
+  throw BEYOND
+}
+
 const SINGLE = /^'((?:[^']|'')*)'$/
-const DOUBLE = /^"([^"\\]*)"$/
+const DOUBLE = /^"(?:[^"\\]|\\["\\nt])*"$/
+/** A line that goes on with plain text; what could be something else at its start is left to the whole parser. */
+const CONTINUED = /^(?![?:-](?: |$))(?:[^:#]|:(?! |$)|(?<! |^)#)+$/
 const PLAIN = /^(?:[^ '"#,[\]{}&*!|>%@`?:-]|[-?:](?=[^ ]))(?:[^:#]|:(?! |$)|(?<! )#)*$/
 
 function parseScalar(text: string, line: number, column: number): ScalarNode {
-  const quoted = SINGLE.exec(text)?.[1]?.replaceAll("''", "'") ?? DOUBLE.exec(text)?.[1]
+  const quoted = SINGLE.exec(text)?.[1]?.replaceAll("''", "'") ?? (DOUBLE.test(text) ? (JSON.parse(text) as string) : undefined)
   if (quoted !== undefined) return { kind: 'scalar', value: quoted, source: quoted, line, column }
   if (!PLAIN.test(text)) throw BEYOND
   return { kind: 'scalar', value: resolvePlain(text), source: text, line, column }
