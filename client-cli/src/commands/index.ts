@@ -132,6 +132,46 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: async () => (await import('./pull.ts')).command,
   },
   {
+    name: 'import',
+    summary: 'Take a file or folder out of another repository, and remember where it came from.',
+    load: async () => (await import('./import.ts')).command,
+  },
+  {
+    name: 'import-url',
+    summary: 'Take a file or folder from a url or a path, and remember where it came from.',
+    load: async () => (await import('./import-url.ts')).command,
+  },
+  {
+    name: 'update',
+    summary: 'Bring what imports have become where they came from.',
+    load: async () => (await import('./update.ts')).command,
+  },
+  {
+    name: 'get',
+    summary: 'Bring a file or folder out of another repository, and nothing else.',
+    load: async () => (await import('./get.ts')).command,
+  },
+  {
+    name: 'get-url',
+    summary: 'Bring a file or folder from a url or a path, and nothing else.',
+    load: async () => (await import('./get-url.ts')).command,
+  },
+  {
+    name: 'list',
+    summary: 'Print what a repository holds, kept by Git and by DVC.',
+    load: async () => (await import('./list.ts')).command,
+  },
+  {
+    name: 'ls',
+    summary: 'The same as list.',
+    load: async () => ({ ...(await import('./list.ts')).command, name: 'ls' }),
+  },
+  {
+    name: 'du',
+    summary: 'Print how large what a repository holds is.',
+    load: async () => (await import('./du.ts')).command,
+  },
+  {
     name: 'remote add',
     summary: 'Add a remote: where objects are pushed to.',
     load: async () => (await import('./remote-add.ts')).command,
@@ -246,6 +286,66 @@ export const COMMANDS: readonly CommandEntry[] = [
     name: 'plots templates',
     summary: 'Print the names of the built-in templates of plots, or one of them.',
     load: async () => (await import('./plots-templates.ts')).command,
+  },
+  {
+    name: 'exp run',
+    summary: 'Reproduce stages as an experiment: its outcome is a commit aside of every branch.',
+    load: async () => (await import('./exp-run.ts')).command,
+  },
+  {
+    name: 'exp save',
+    summary: 'Keep the workspace as it stands as an experiment, without running anything.',
+    load: async () => (await import('./exp-save.ts')).command,
+  },
+  {
+    name: 'exp show',
+    summary: 'Print experiments with their metrics, params and deps.',
+    load: async () => (await import('./exp-show.ts')).command,
+  },
+  {
+    name: 'exp list',
+    summary: 'Print the names of experiments.',
+    load: async () => (await import('./exp-list.ts')).command,
+  },
+  {
+    name: 'exp diff',
+    summary: 'Print what changed in metrics and params between two experiments.',
+    load: async () => (await import('./exp-diff.ts')).command,
+  },
+  {
+    name: 'exp apply',
+    summary: "Bring an experiment's changes into the workspace.",
+    load: async () => (await import('./exp-apply.ts')).command,
+  },
+  {
+    name: 'exp branch',
+    summary: 'Make a Git branch of an experiment.',
+    load: async () => (await import('./exp-branch.ts')).command,
+  },
+  {
+    name: 'exp rename',
+    summary: 'Call an experiment by another name.',
+    load: async () => (await import('./exp-rename.ts')).command,
+  },
+  {
+    name: 'exp remove',
+    summary: 'Forget experiments.',
+    load: async () => (await import('./exp-remove.ts')).command,
+  },
+  {
+    name: 'exp push',
+    summary: 'Send experiments to a Git remote, and the content of their outputs to the remote.',
+    load: async () => (await import('./exp-transfer.ts')).push,
+  },
+  {
+    name: 'exp pull',
+    summary: 'Bring experiments from a Git remote, and the content of their outputs into the cache.',
+    load: async () => (await import('./exp-transfer.ts')).pull,
+  },
+  {
+    name: 'exp clean',
+    summary: 'Take away what interrupted runs of experiments left in .dvc/tmp.',
+    load: async () => (await import('./exp-clean.ts')).command,
   },
   {
     name: 'migrate',

@@ -28,7 +28,7 @@ const MOST_SOCKETS = 100
  * @throws CairnError CONFIG, UNREACHABLE
  */
 export async function openRemote(repo: Repo, name: string | undefined, context: Context, cache: SourceCache): Promise<Remote> {
-  const config = resolve(repo, name === undefined ? repo.config.defaultRemote() : repo.config.remote(name))
+  const config = resolveRemote(repo, name === undefined ? repo.config.defaultRemote() : repo.config.remote(name))
   const scheme = /^([a-z][a-z0-9+.-]*):\/\//i.exec(config.url)?.[1]?.toLowerCase()
   if (scheme === undefined) return createDirectoryRemote({ name: config.name, dir: config.url, cache })
   if (scheme === 'http' || scheme === 'https') return openHttpRemote(repo, config, context, cache)
@@ -38,10 +38,10 @@ export async function openRemote(repo: Repo, name: string | undefined, context: 
 }
 
 /** `remote://NAME/sub` is a folder of another remote and inherits its options. */
-function resolve(repo: Repo, config: RemoteConfig): RemoteConfig {
+export function resolveRemote(repo: Repo, config: RemoteConfig): RemoteConfig {
   const match = /^remote:\/\/([^/]+)(\/.*)?$/.exec(config.url)
   if (!match?.[1]) return config
-  const parent = resolve(repo, repo.config.remote(match[1]))
+  const parent = resolveRemote(repo, repo.config.remote(match[1]))
   return {
     name: config.name,
     url: `${parent.url.replace(/\/$/, '')}${match[2] ?? ''}`,
@@ -101,7 +101,8 @@ function withoutSecrets(url: URL): string {
   return bare.href.replace(/\/$/, '')
 }
 
-function connectionOptions(repo: Repo, { options }: RemoteConfig) {
+/** A remote's options as the client takes them. */
+export function connectionOptions(repo: Repo, { options }: RemoteConfig) {
   const seconds = (text: string | undefined) => (text === undefined ? undefined : Number(text))
   const trust = options['ssl_verify']
   const tls =

@@ -1,0 +1,108 @@
+import path from 'node:path'
+import { CairnError } from '@cairn/protocol/error'
+import { compareCodePoints } from '@cairn/protocol/tree'
+import type { Command, Context, Options } from '../command.ts'
+import type { Foreign } from '../repo/foreign.ts'
+import { formatJson } from '../report/json.ts'
+import { listFiles, trackedOf } from './foreign-content.ts'
+import { FOREIGN_REMOTE_OPTIONS, REVISION, withForeign } from './foreign-options.ts'
+import { readingOf } from './get.ts'
+import { describeRows, drawTree, type ListRow, rowsOf } from './list-rows.ts'
+import { withScratch } from './scratch.ts'
+
+export const command: Command = {
+  name: 'list',
+  summary: 'Print what a repository holds, kept by Git and by DVC.',
+  arguments: [
+    { name: '<url>', summary: 'The path or Git url of the repository.' },
+    { name: '[path]', summary: 'A file or folder in there.' },
+  ],
+  options: [
+    { flags: '-R, --recursive', summary: 'Files in folders too.' },
+    { flags: '-T, --tree', summary: 'Draw folders as a tree.' },
+    { flags: '-L, --level <n>', summary: 'How many folders deep.' },
+    { flags: '--dvc-only', summary: 'Only what DVC tracks.' },
+    { flags: '--json', summary: 'As JSON.' },
+    { flags: '--show-json', summary: 'The same as --json.', hidden: true },
+    { flags: '--size', summary: 'With sizes.' },
+    { flags: '--show-hash', summary: 'With the md5 of what DVC tracks.' },
+    REVISION,
+    ...FOREIGN_REMOTE_OPTIONS,
+  ],
+  examples: [
+    'cairn list .',
+    'cairn list -R --dvc-only https://example.org/models.git resnet',
+    'cairn list --rev v2 --size ../datasets',
+  ],
+  run: (context, args, options) => listInWords(args[0] ?? '', () => list(context, args, options)),
+}
+
+export async function listInWords<T>(url: string, work: () => Promise<T>): Promise<T> {
+  try {
+    return await work()
+  } catch (error) {
+    if (!(error instanceof CairnError) || ['CANCELLED', 'USAGE'].includes(error.code)) throw error
+    throw new CairnError(error.code, `failed to list '${url}' - ${error.message}`, {
+      exit: 1,
+      cause: error,
+      ...(error.hint && { hint: error.hint }),
+    })
+  }
+}
+
+async function list(context: Context, args: readonly string[], options: Options): Promise<void> {
+  const [url = '', typed = ''] = args
+  const levels = levelsOf(options)
+  const [recursive, tree] = [options['recursive'] === true, options['tree'] === true]
+  const deep = recursive || tree
+  const at = path.posix
+    .normalize(typed === '' ? '.' : typed)
+    .replace(/\/$/, '')
+    .replace(/^\.$/, '')
+  const rows = await withForeign(url, { context, options, from: [context.cwd], workspace: true }, (foreign) =>
+    withScratch(undefined, async (scratch) => {
+      const reading = readingOf(foreign, context, options, scratch)
+      const tracked = await trackedOf(reading)
+      const needed = tracked.filter(({ out }) => deep || isAtOrAbove(out.path, at))
+      const files = await listFiles(reading, at, needed)
+      const known = tracked.some(({ out }) => out.path === at || out.path.startsWith(`${at}/`))
+      if (files.length === 0 && at !== '' && !known) throw absentIn(foreign, at)
+      const how = { levels: deep ? levels : 1, folders: tree, dvcOnly: options['dvcOnly'] === true }
+      return rowsOf(reading, at, files, tracked, how)
+    }),
+  )
+  print(context, rows, { at, options, tree })
+}
+
+const isAtOrAbove = (out: string, at: string): boolean => out === at || at.startsWith(`${out}/`)
+
+const absentIn = (foreign: Foreign, at: string): CairnError =>
+  new CairnError('FAILED', `The path '${at}' does not exist in '${foreign.url}'`)
+
+function levelsOf(options: Options): number {
+  const given = options['level']
+  if (given === undefined) return Number.POSITIVE_INFINITY
+  const levels = Number(given)
+  if (!Number.isInteger(levels) || levels < 1)
+    throw new CairnError('USAGE', `argument -L/--level: '${String(given)}' is not a number of 1 or more`)
+  return levels
+}
+
+function print(
+  context: Context,
+  rows: readonly ListRow[],
+  { at, options, tree }: { at: string; options: Options; tree: boolean },
+): void {
+  const show = { size: options['size'] === true, hash: options['showHash'] === true }
+  if (options['json'] === true || options['showJson'] === true) {
+    const sorted = rows.toSorted((a, b) => compareCodePoints(a.path, b.path))
+    return context.report({ type: 'output', text: formatJson(sorted) })
+  }
+  if (!tree) {
+    const sorted = rows.toSorted((a, b) => compareCodePoints(a.path, b.path))
+    if (rows.length > 0) context.report({ type: 'output', text: describeRows(sorted, show).join('\n') })
+    return
+  }
+  const root: ListRow = { isout: false, isdir: true, isexec: false, size: null, md5: null, path: at === '' ? '.' : at }
+  context.report({ type: 'output', text: describeRows([root, ...rows], show, [root.path, ...drawTree(rows)]).join('\n') })
+}
