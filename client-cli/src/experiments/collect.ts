@@ -133,7 +133,11 @@ function recordsOf({ pipelines }: RevisionContent): Pick<RevisionValues, 'deps' 
     for (const dep of stage.deps) if (dep.source === undefined) deps.set(dep.path, valuesOf(dep.recorded))
     for (const out of stage.outs) {
       if (out.metric || out.plot) continue
-      outs.set(out.path, { ...valuesOf(out.recorded), use_cache: out.cache, is_data_source: stage.kind !== 'pipeline' && stage.cmd === undefined })
+      outs.set(out.path, {
+        ...valuesOf(out.recorded),
+        use_cache: out.cache,
+        is_data_source: stage.kind !== 'pipeline' && stage.cmd === undefined,
+      })
     }
   }
   return { deps, outs }
@@ -167,10 +171,12 @@ export async function describeCommits(writer: GitWriter): Promise<Map<string, st
   if (head !== undefined && branch !== undefined) names.set(head, branch)
   for (const under of ['refs/tags', 'refs/heads']) {
     const lines = await writer.ask(['for-each-ref', '--format=%(objectname) %(*objectname) %(refname:lstrip=2)', under])
-    add(lines.map((line): readonly [string, string] => {
-      const [sha = '', peeled = '', ...name] = line.split(' ')
-      return [peeled || sha, name.join(' ')]
-    }))
+    add(
+      lines.map((line): readonly [string, string] => {
+        const [sha = '', peeled = '', ...name] = line.split(' ')
+        return [peeled || sha, name.join(' ')]
+      }),
+    )
   }
   return names
 }

@@ -44,11 +44,16 @@ export function experimentsTable(states: readonly RevisionState[], options: Tabl
   const columns = columnsOf(states)
   const rows = states.flatMap((state) => rowsOf(state, columns, options))
   const fill = options.format === 'csv' ? '' : '-'
-  const cells = rows.map((row) => [...fixedCells(row, options, fill), ...columns.map((column) => cellOf(row.state, column, fill, options))])
+  const cells = rows.map((row) => [
+    ...fixedCells(row, options, fill),
+    ...columns.map((column) => cellOf(row.state, column, fill, options)),
+  ])
   const kept = keptColumns([...FIXED, ...columns.map(({ header }) => header)], cells, options, fill)
   const isMerged = options.format !== 'csv'
   const shown = kept.filter(({ header }) => !isMerged || !['rev', 'typ', 'parent'].includes(header))
-  const body = cells.map((row, at) => shown.map(({ index }) => (isMerged && index === 0 ? titleOf(rows[at]) : (row[index] ?? fill))))
+  const body = cells.map((row, at) =>
+    shown.map(({ index }) => (isMerged && index === 0 ? titleOf(rows[at]) : (row[index] ?? fill))),
+  )
   const header = shown.map((column) => column.header)
   if (options.format !== 'plain') return tableText(header, body, options.format)
   return ruled(header, body, (at) => columns[(shown[at]?.index ?? 0) - FIXED.length]?.kind === 'metrics')
@@ -96,17 +101,32 @@ function rowsOf(state: RevisionState, columns: readonly Column[], options: Table
     ...ranges.flatMap((range, at): Row[] => {
       const [first] = range.revs
       if (!first) return []
-      return [{ name: first.name ?? '', rev: first.rev.slice(0, 7), typ: at === ranges.length - 1 ? 'branch_base' : 'branch_commit', state: first, range }]
+      return [
+        {
+          name: first.name ?? '',
+          rev: first.rev.slice(0, 7),
+          typ: at === ranges.length - 1 ? 'branch_base' : 'branch_commit',
+          state: first,
+          range,
+        },
+      ]
     }),
   ]
 }
 
-function sorted(ranges: readonly ExperimentRange[], columns: readonly Column[], { sortBy = '', descending }: TableOptions): ExperimentRange[] {
+function sorted(
+  ranges: readonly ExperimentRange[],
+  columns: readonly Column[],
+  { sortBy = '', descending }: TableOptions,
+): ExperimentRange[] {
   const matching = columns.filter(({ kind, file, key }) => kind !== 'deps' && (key === sortBy || `${file}:${key}` === sortBy))
   const [column] = matching
   if (column === undefined) throw new CairnError('FAILED', `Unknown sort column '${sortBy}'`)
   if (matching.length > 1)
-    throw new CairnError('FAILED', `Ambiguous sort column '${sortBy}' matched '${matching.map(({ file, key }) => `${file}:${key}`).join(', ')}'`)
+    throw new CairnError(
+      'FAILED',
+      `Ambiguous sort column '${sortBy}' matched '${matching.map(({ file, key }) => `${file}:${key}`).join(', ')}'`,
+    )
   const valueIn = ({ revs: [first] }: ExperimentRange) => (first ? valueOf(first, column) : undefined)
   const order = (a: unknown, b: unknown) => {
     if (a === undefined || a === null || b === undefined || b === null) return Number(a == null) - Number(b == null)
@@ -140,7 +160,8 @@ function createdText(timestamp: string | null, format: TableFormat, now: Date): 
   if (timestamp === null || format === 'csv') return timestamp ?? undefined
   const date = new Date(timestamp)
   const two = (value: number) => String(value).padStart(2, '0')
-  if (date.toDateString() !== now.toDateString()) return `${MONTHS[date.getMonth()] ?? ''} ${two(date.getDate())}, ${date.getFullYear()}`
+  if (date.toDateString() !== now.toDateString())
+    return `${MONTHS[date.getMonth()] ?? ''} ${two(date.getDate())}, ${date.getFullYear()}`
   const hours = date.getHours()
   return `${two(hours % 12 === 0 ? 12 : hours % 12)}:${two(date.getMinutes())} ${hours < 12 ? 'AM' : 'PM'}`
 }
@@ -157,9 +178,11 @@ function cellOf(state: RevisionState, column: Column, fill: string, { precision 
 
 function valueText(value: unknown, precision: number | undefined): string {
   if (typeof value === 'string') return value
-  if (Array.isArray(value)) return `[${value.map((each) => (typeof each === 'string' ? pythonRepr(each) : valueText(each, precision))).join(', ')}]`
+  if (Array.isArray(value))
+    return `[${value.map((each) => (typeof each === 'string' ? pythonRepr(each) : valueText(each, precision))).join(', ')}]`
   const isFloat = value instanceof Float || (typeof value === 'number' && !Number.isInteger(value))
-  if (!isFloat || precision === undefined || !Number.isFinite(Number(value))) return isNumber(value) ? numberText(value) : pythonRepr(value)
+  if (!isFloat || precision === undefined || !Number.isFinite(Number(value)))
+    return isNumber(value) ? numberText(value) : pythonRepr(value)
   const rounded = Number(Number(value).toPrecision(precision))
   return numberText(Number.isInteger(rounded) ? new Float(rounded) : rounded)
 }
@@ -176,7 +199,7 @@ function keptColumns(
       const values = new Set(cells.map((row) => row[index]))
       if (keep.some((pattern) => matchesStart(pattern, header))) return true
       if ((header === 'State' || header === 'Executor') && values.size === 1 && values.has(fill)) return false
-      if (onlyChanged && index >= FIXED.length && values.size <= 1) return false
+      if (onlyChanged && index > 0 && values.size <= 1) return false
       return !drop.some((pattern) => matchesStart(pattern, header))
     })
 }

@@ -4,7 +4,8 @@ import { overrideText, parseOverride, sweep } from './override.ts'
 import { setParams } from './set-params.ts'
 
 const valuesOf = (text: string) => parseOverride(text).choices.map(({ value }) => value)
-const set = (text: string | undefined, file: string, ...overrides: string[]) => setParams(text, file, overrides.map(parseOverride))
+const set = (text: string | undefined, file: string, ...overrides: string[]) =>
+  setParams(text, file, overrides.map(parseOverride))
 
 describe('an override', () => {
   test('names a key of params.yaml, or of the file before the colon', () => {
@@ -24,7 +25,15 @@ describe('an override', () => {
     ['a=hello world', ['hello world']],
     ['a="1,2"', ['1,2']],
     ['a=[1,b,"c d"]', [[1, 'b', 'c d']]],
-    ['a={x:1,y:[2]}', [new Map<string, unknown>([['x', 1], ['y', [2]]])]],
+    [
+      'a={x:1,y:[2]}',
+      [
+        new Map<string, unknown>([
+          ['x', 1],
+          ['y', [2]],
+        ]),
+      ],
+    ],
     ['a=1,2,x', [1, 2, 'x']],
     ['a=choice(1,2)', [1, 2]],
     ['a=range(1,4)', [1, 2, 3]],
@@ -56,7 +65,9 @@ describe('setting params', () => {
     expect(set('{\n  "a": {\n    "b": 1.0\n  }\n}\n', 'p.json', 'a.b=2.0')).toBe('{\n  "a": {\n    "b": 2.0\n  }\n}\n')
   })
   test('keeps comments of TOML, and writes it anew only for what has no line of its own', () => {
-    expect(set('# top\nlr = 0.5 # rate\n[m]\na = "x"\n', 'p.toml', 'lr=1.0', 'm.a=y')).toBe('# top\nlr = 1.0 # rate\n[m]\na = "y"\n')
+    expect(set('# top\nlr = 0.5 # rate\n[m]\na = "x"\n', 'p.toml', 'lr=1.0', 'm.a=y')).toBe(
+      '# top\nlr = 1.0 # rate\n[m]\na = "y"\n',
+    )
     expect(set('lr = 0.5\n', 'p.toml', '+n=3')).toBe('lr = 0.5\nn = 3\n')
   })
   test('deletes, puts and merges', () => {

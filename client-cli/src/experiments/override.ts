@@ -38,7 +38,8 @@ export function overrideText({ action, key, choices }: Override): string {
 export function sweep(overrides: readonly Override[]): Overrides[] {
   let runs: Override[][] = [[]]
   for (const override of overrides) {
-    const each = override.choices.length === 0 ? [override] : override.choices.map((choice) => ({ ...override, choices: [choice] }))
+    const each =
+      override.choices.length === 0 ? [override] : override.choices.map((choice) => ({ ...override, choices: [choice] }))
     runs = runs.flatMap((run) => each.map((one) => [...run, one]))
   }
   return runs.map((run) => {
@@ -169,6 +170,7 @@ function scalarOf(word: string): YamlValue {
   if (/^[-+]?\d[\d_]*$/.test(word)) return int(word.replaceAll('_', '').replace(/^\+/, ''))
   if (/^[-+]?(\d[\d_]*\.?\d*|\.\d+)(e[-+]?\d+)?$/i.test(word)) return float(Number(word.replaceAll('_', '')))
   const infinite = /^([-+]?)(inf|nan)$/.exec(plain)
-  if (infinite) return infinite[2] === 'nan' ? Number.NaN : infinite[1] === '-' ? Number.NEGATIVE_INFINITY : Number.POSITIVE_INFINITY
+  if (infinite)
+    return infinite[2] === 'nan' ? Number.NaN : infinite[1] === '-' ? Number.NEGATIVE_INFINITY : Number.POSITIVE_INFINITY
   return word
 }

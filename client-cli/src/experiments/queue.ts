@@ -28,7 +28,13 @@ const folderOf = (repo: Repo): string => path.join(repo.tmpDir, 'exps/celery/bro
 export async function enqueue(
   repo: Repo,
   writer: GitWriter,
-  experiment: { name: string; baseline: string; texts: ReadonlyMap<string, string>; args: ReproArguments; message?: string | undefined },
+  experiment: {
+    name: string
+    baseline: string
+    texts: ReadonlyMap<string, string>
+    args: ReproArguments
+    message?: string | undefined
+  },
 ): Promise<void> {
   const { name, baseline, texts, args } = experiment
   const runEnv = { DVC_EXP_BASELINE_REV: baseline, DVC_EXP_NAME: name, DVC_ROOT: repo.root }
@@ -129,7 +135,14 @@ function writeMessage(
     body: body.toString('base64'),
     'content-encoding': 'utf-8',
     'content-type': 'application/json',
-    headers: { ...HEADERS, id, root_id: id, argsrepr: `(${pythonRepr(entry)},)`, kwargsrepr: pythonRepr(options), origin: `gen${process.pid}@${os.hostname()}` },
+    headers: {
+      ...HEADERS,
+      id,
+      root_id: id,
+      argsrepr: `(${pythonRepr(entry)},)`,
+      kwargsrepr: pythonRepr(options),
+      origin: `gen${process.pid}@${os.hostname()}`,
+    },
     properties: {
       correlation_id: id,
       reply_to: randomUUID(),

@@ -53,7 +53,11 @@ export function findExperiments(
 }
 
 /** @throws CairnError FAILED when several have the name and none of them starts at `head` */
-export function findExperiment(refs: readonly ExperimentRef[], name: string, head: string | undefined): ExperimentRef | undefined {
+export function findExperiment(
+  refs: readonly ExperimentRef[],
+  name: string,
+  head: string | undefined,
+): ExperimentRef | undefined {
   const isSha = /^[0-9a-f]{7,40}$/.test(name)
   const named = refs.filter((each) => each.name === name || each.ref === name)
   const matching = named.length > 0 || !isSha ? named : refs.filter((each) => each.rev.startsWith(name))

@@ -8,7 +8,19 @@ export interface ReproArguments {
 /** Where it lies in the queued experiment's tree. */
 export const ARGUMENTS_FILE = '.dvc/tmp/repro.dat'
 
-const FLAGS = ['single_item', 'force', 'dry', 'interactive', 'pipeline', 'all_pipelines', 'downstream', 'recursive', 'force_downstream', 'pull', 'allow_missing']
+const FLAGS = [
+  'single_item',
+  'force',
+  'dry',
+  'interactive',
+  'pipeline',
+  'all_pipelines',
+  'downstream',
+  'recursive',
+  'force_downstream',
+  'pull',
+  'allow_missing',
+]
 
 /** As Python's pickle in its oldest protocol, which is text. */
 export function writeArguments({ targets, flags }: ReproArguments, runEnv: Readonly<Record<string, string>>): string {
@@ -56,10 +68,13 @@ function unpickle(bytes: Buffer): unknown {
     const list = stack.at(-1)
     if (Array.isArray(list)) list.push(...values)
   }
-  for (let at = 0; at < bytes.length; ) {
+  for (let at = 0; at < bytes.length;) {
     const code = String.fromCharCode(bytes[at++] ?? 0)
     const take = (length: number) => bytes.subarray(at, (at += length))
-    const line = () => take(Math.max(0, bytes.indexOf(10, at) - at) + 1).toString('latin1').slice(0, -1)
+    const line = () =>
+      take(Math.max(0, bytes.indexOf(10, at) - at) + 1)
+        .toString('latin1')
+        .slice(0, -1)
     if (code === '.') return stack.pop()
     else if (code === '\x80') take(1)
     else if (code === '\x95') take(8)
@@ -74,7 +89,8 @@ function unpickle(bytes: Buffer): unknown {
     else if (code === 'N') stack.push(null)
     else if (code === 'I') stack.push(line() === '01')
     else if (code === 'K') stack.push(take(1)[0])
-    else if (code === 'V') stack.push(line().replace(/\\u([0-9a-f]{4})/g, (_, hex: string) => String.fromCharCode(Number.parseInt(hex, 16))))
+    else if (code === 'V')
+      stack.push(line().replace(/\\u([0-9a-f]{4})/g, (_, hex: string) => String.fromCharCode(Number.parseInt(hex, 16))))
     else if (code === '\x8c') stack.push(take(take(1)[0] ?? 0).toString())
     else if (code === 'X') stack.push(take(take(4).readUInt32LE()).toString())
     else if (code === '\x94') memo.push(stack.at(-1))

@@ -101,7 +101,8 @@ function indented(value: YamlValue, indent: string, lead: string): string {
   return `${open}\n${parts.join(',\n')}\n${lead}${close}`
 }
 
-const tomlText = (value: YamlValue): string => `${stringifyToml(tomlValue(value), { numbersAsFloat: true })}\n`.replace(/\n+$/, '\n')
+const tomlText = (value: YamlValue): string =>
+  `${stringifyToml(tomlValue(value), { numbersAsFloat: true })}\n`.replace(/\n+$/, '\n')
 
 /** Floats stay numbers, ints become bigints: so the writer tells them apart. */
 function tomlValue(value: YamlValue): unknown {

@@ -21,7 +21,10 @@ export async function experimentFiles(repo: Repo): Promise<string[]> {
     ...named,
     ...stages.flatMap((stage) => [
       ...stage.params.map((params) => params.path),
-      ...stage.outs.flatMap((out) => [path.posix.join(path.posix.dirname(out.path), '.gitignore'), ...(out.cache ? [] : [out.path])]),
+      ...stage.outs.flatMap((out) => [
+        path.posix.join(path.posix.dirname(out.path), '.gitignore'),
+        ...(out.cache ? [] : [out.path]),
+      ]),
     ]),
   ]
   const tracked = stages.flatMap((stage) => stage.outs.filter((out) => out.cache).map((out) => out.path))

@@ -36,7 +36,8 @@ function setLine(lines: string[], key: string, value: string): boolean {
   for (const [at, line] of lines.entries()) {
     const header = /^\s*\[([^[\]]+)\]\s*(#.*)?$/.exec(line)
     if (header) table = `${(header[1] ?? '').replaceAll(/[\s"']/g, '')}.`
-    const [, lead = '', name = '', old = '', rest = ''] = /^(\s*([\w.-]+)\s*=\s*)([^#"']*?|"[^"]*"|'[^']*')(\s*(?:#.*)?)$/.exec(line) ?? []
+    const [, lead = '', name = '', old = '', rest = ''] =
+      /^(\s*([\w.-]+)\s*=\s*)([^#"']*?|"[^"]*"|'[^']*')(\s*(?:#.*)?)$/.exec(line) ?? []
     if (name === '' || old === '' || table + name !== key) continue
     lines[at] = lead + value + rest
     return true

@@ -30,6 +30,8 @@ export interface GitWriter {
   refs(prefix: string): Promise<GitRef[]>
   /** Makes the work tree's files, which are those of `from`, those of `to`. */
   change(from: string, to: string): Promise<void>
+  /** `onto` with what changed from one tree to the other. */
+  graft(onto: string, from: string, to: string): Promise<string>
   /** Any other question; the lines of the answer. @throws CairnError FAILED */
   ask(args: readonly string[]): Promise<string[]>
 }
@@ -95,6 +97,21 @@ export function openGitWriter(repo: Repo, env: Readonly<Record<string, string | 
     async refs(under) {
       const lines = await ask(['for-each-ref', '--format=%(objectname) %(refname)', under])
       return lines.map((line) => ({ sha: line.slice(0, line.indexOf(' ')), ref: line.slice(line.indexOf(' ') + 1) }))
+    },
+    async graft(onto, from, to) {
+      const parts = (await run(['diff-tree', '-r', '-z', '--no-renames', from, to])).split('\0')
+      const lines = parts.flatMap((head, at) => {
+        // `:<mode> <mode> <old> <new> M`, then the path.
+        const [, mode, , sha] = head.split(' ')
+        return at % 2 === 0 && mode && sha ? [`${mode} ${sha}\t${parts[at + 1] ?? ''}\0`] : []
+      })
+      return withIndex(
+        (index) => run(['read-tree', onto], index),
+        async (index) => {
+          await run(['update-index', '-z', '--index-info'], index, lines.join(''))
+          return (await run(['write-tree'], index)).trim()
+        },
+      )
     },
     async change(from, to) {
       const { gone, made } = parseChanges(await run(['diff-tree', '-r', '-z', '--no-renames', from, to]))
