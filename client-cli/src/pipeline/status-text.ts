@@ -14,7 +14,12 @@ export function statusOf(
   rows: ReadonlyArray<{ stage: Stage; changes: readonly Change[] }>,
   cwd: string,
 ): Record<string, StatusSection[]> {
-  const changed = rows.filter(({ changes }) => changes.length > 0)
+  // That a stage was never run is told by its outs, and not as a change of its command.
+  const told = rows.map(({ stage, changes }) => ({
+    stage,
+    changes: changes.filter(({ kind }) => kind !== 'command' || stage.lockedCmd !== undefined),
+  }))
+  const changed = told.filter(({ changes }) => changes.length > 0)
   return Object.fromEntries(changed.map(({ stage, changes }) => [addressFrom(stage, cwd), sectionsOf(changes, cwd)]))
 }
 
