@@ -14,15 +14,13 @@ _cairn() {
     case $words[at] in
     --cd) ((at += 1)) ;;
     -*) ;;
-    *)
-      case $command in
-      '') command=$words[at] ;;
-      ${[...groups.keys()].map((group) => `'${group}'`).join(' | ')}) command="$command $words[at]" ;;
-      *) break ;;
-      esac
-      ;;
+    *) command="\${command:+$command }$words[at]" ;;
     esac
     ((at += 1))
+    case $command in
+    '' | ${[...groups.keys()].join(' | ')}) ;;
+    *) break ;;
+    esac
   done
   case $command in
   '')
