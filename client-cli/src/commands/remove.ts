@@ -3,7 +3,7 @@ import path from 'node:path'
 import { isLegacy } from '@cairn/protocol/digest'
 import { CairnError } from '@cairn/protocol/error'
 import type { Command } from '../command.ts'
-import { findTargets } from '../pipeline/find-targets.ts'
+import { findTargets, type Target } from '../pipeline/find-targets.ts'
 import { removeStage } from '../pipeline/remove-stage.ts'
 import type { Stage } from '../pipeline/stage.ts'
 import { refuseTemplated } from '../pipeline/template-refusal.ts'
@@ -34,10 +34,19 @@ export const command: Command = {
 }
 
 function stagesOf(stages: readonly Stage[], target: string, cwd: string): Stage[] {
-  return findTargets(stages, [target], cwd).map(({ stage, out }) => {
+  return targetsOf(stages, target, cwd).map(({ stage, out }) => {
     if (!out) return stage
     throw new CairnError('COMMAND_FAILED', `'${target}' is not a .dvc file. Do you mean '${stage.address}'?`)
   })
+}
+
+function targetsOf(stages: readonly Stage[], target: string, cwd: string): Target[] {
+  try {
+    return findTargets(stages, [target], cwd)
+  } catch (cause) {
+    if (!(cause instanceof CairnError) || cause.code !== 'FAILED') throw cause
+    throw new CairnError('COMMAND_FAILED', cause.message, { cause, ...(cause.hint !== undefined && { hint: cause.hint }) })
+  }
 }
 
 async function remove(

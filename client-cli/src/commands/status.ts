@@ -1,6 +1,6 @@
-import { CairnError } from '@cairn/protocol/error'
+import { CairnError, isCode } from '@cairn/protocol/error'
 import type { Command, Options } from '../command.ts'
-import { addressFrom, findTargets } from '../pipeline/find-targets.ts'
+import { addressFrom, findTargets, type Target } from '../pipeline/find-targets.ts'
 import { observe } from '../pipeline/observe.ts'
 import type { Out, Stage } from '../pipeline/stage.ts'
 import { changesOf, type Change } from '../pipeline/staleness.ts'
@@ -61,10 +61,7 @@ async function changedStages(
   args: readonly string[],
   options: Options,
 ): Promise<Array<{ stage: Stage; changes: Change[] }>> {
-  const targets = findTargets(stages, args, cwd, {
-    recursive: options['recursive'] === true,
-    withDeps: options['withDeps'] === true,
-  })
+  const targets = targetsOf(stages, args, cwd, options)
   const rows = []
   for (const { stage, out } of targets) {
     if (stage.frozen) {
@@ -77,15 +74,19 @@ async function changedStages(
   return rows
 }
 
-/** A target that names an output asks about that output alone. */
-const onlyOut = ({ md5: _, ...stage }: Stage, out: Out): Stage => ({
-  ...stage,
-  deps: [],
-  params: [],
-  outs: [out],
-  frozen: true,
-  alwaysChanged: false,
-})
+/** A target that is nowhere is a failure of this command, in dvc's book with 1. */
+function targetsOf(stages: readonly Stage[], args: readonly string[], cwd: string, options: Options): Target[] {
+  const find = { recursive: options['recursive'] === true, withDeps: options['withDeps'] === true }
+  try {
+    return findTargets(stages, args, cwd, find)
+  } catch (cause) {
+    if (!isCode(cause, 'FAILED') || !(cause instanceof CairnError)) throw cause
+    throw new CairnError('COMMAND_FAILED', cause.message, { cause, ...(cause.hint !== undefined && { hint: cause.hint }) })
+  }
+}
+
+/** A target that names an output does not ask about the stage's other outputs. */
+const onlyOut = ({ md5: _, ...stage }: Stage, out: Out): Stage => ({ ...stage, outs: [out] })
 
 const cleanText = (stages: readonly Stage[]): string =>
   stages.length > 0

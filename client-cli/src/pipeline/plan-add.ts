@@ -37,7 +37,10 @@ function planAddition(repo: Repo, stages: readonly Stage[], target: string, requ
   refuseName(location, target)
   refuseLinkedFolders(repo, location)
   const owner = findOwner(stages, location)
-  if (owner && owner.out.path !== location) return { ...owner, inside: location.slice(owner.out.path.length + 1) }
+  if (owner && owner.out.path !== location) {
+    refuseIgnored(repo, location)
+    return { ...owner, inside: location.slice(owner.out.path.length + 1) }
+  }
   if (!absent) refuseAbsent(repo, location, target)
   refuseUntrackable(repo, location)
   refuseOverlap(stages, location)
@@ -72,10 +75,15 @@ function refuseAbsent(repo: Repo, location: string, target: string): void {
   throw failed(`output '${target}' does not exist: [Errno 2] No such file or directory: '${absolute}'`)
 }
 
-function refuseUntrackable(repo: Repo, location: string): void {
+function refuseIgnored(repo: Repo, location: string): void {
   const absolute = path.join(repo.root, location)
   const isFolder = statSync(absolute, { throwIfNoEntry: false })?.isDirectory() === true
   if (repo.ignore.ignores(location, isFolder)) throw failed(`Path '${absolute}' is ignored by .dvcignore`)
+}
+
+function refuseUntrackable(repo: Repo, location: string): void {
+  refuseIgnored(repo, location)
+  const absolute = path.join(repo.root, location)
   if (!repo.git?.isTracked(absolute)) return
   throw failed(
     ` output '${location}' is already tracked by SCM (e.g. Git).\n    You can remove it from Git, then add to DVC.\n        To stop tracking from Git:\n            git rm -r --cached '${location}'\n            git commit -m "stop tracking ${location}" `,
