@@ -172,6 +172,11 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: async () => (await import('./du.ts')).command,
   },
   {
+    name: 'gc',
+    summary: 'Delete from the cache what nothing uses that you choose to keep.',
+    load: async () => (await import('./gc.ts')).command,
+  },
+  {
     name: 'remote add',
     summary: 'Add a remote: where objects are pushed to.',
     load: async () => (await import('./remote-add.ts')).command,
