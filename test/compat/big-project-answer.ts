@@ -1,0 +1,76 @@
+import { cpSync, readdirSync, readFileSync } from 'node:fs'
+import path from 'node:path'
+import { CAIRN, createWorkstation, folderDigest, type Finished, run, type Workstation } from '../rig/project.ts'
+import { realParts } from '../rig/real-parts.ts'
+import type { Form, Row } from './big-project-rows.ts'
+
+export type Client = 'cairn' | 'dvc'
+/** Gives the project a remote. */
+export type Remote = (station: Workstation) => Promise<void>
+
+/** A command of this suite: `git` and `rm` are what they are, everything else is the client's. */
+async function act(client: Client, station: Workstation, command: string): Promise<Finished> {
+  const [first = '', ...rest] = command.split(' ').map((word) => word.replaceAll('\u00a0', ' '))
+  const file = first === 'git' || first === 'rm' ? first : client === 'cairn' ? CAIRN : realParts().dvc
+  return await run(file, file === first ? rest : [first, ...rest], { cwd: station.dir, env: station.env })
+}
+
+export interface Answer {
+  code: number
+  stdout: unknown
+  /** What Git sees of it. */
+  status: string
+  /** Every tracked or ignored file of the workspace, by its digest. */
+  files: Record<string, string | undefined>
+}
+
+/** What the row does by one client, in a copy of the project of its own. */
+export async function answer(client: Client, project: string, row: Row, remote?: Remote): Promise<Answer> {
+  const station = createWorkstation()
+  try {
+    cpSync(project, station.dir, { recursive: true, preserveTimestamps: true })
+    await remote?.(station)
+    for (const command of row.prepare ?? []) {
+      const done = await act(client, station, command)
+      if (done.code !== 0) throw new Error(`${client} ${command}: ${done.code}\n${done.stdout}\n${done.stderr}`)
+    }
+    row.before?.(station.dir)
+    const done = await act(client, station, row.command)
+    const stdout = done.stdout.replaceAll(station.dir, '<dir>')
+    const status = station.git('status', '--short')
+    return { code: done.code, stdout: shaped(stdout, row.form ?? 'text'), status, files: workspace(station.dir) }
+  } finally {
+    station.remove()
+  }
+}
+
+function shaped(stdout: string, form: Form): unknown {
+  if (form === 'nothing') return ''
+  if (form === 'lines') return stdout.split('\n').toSorted()
+  if (form === 'text') return stdout
+  try {
+    return JSON.stringify(JSON.parse(stdout), undefined, 1)
+  } catch {
+    return stdout
+  }
+}
+
+/** What the user sees: everything but Git's and dvc's own folders, stage files by their bytes, other files by their digest. */
+function workspace(dir: string): Record<string, string | undefined> {
+  const names = readdirSync(dir, { recursive: true, withFileTypes: true })
+    .filter((entry) => !entry.isDirectory())
+    .map((entry) => path.relative(dir, path.join(entry.parentPath, entry.name)))
+    .filter((name) => !/^(\.git|\.dvc)\//.test(name))
+    .toSorted()
+  return Object.fromEntries(names.map((name) => [name, contentOf(dir, name)]))
+}
+
+function contentOf(dir: string, name: string): string | undefined {
+  const file = path.join(dir, name)
+  return /(\.dvc|dvc\.yaml|dvc\.lock|\.gitignore)$/.test(name)
+    ? readFileSync(file, 'utf8').replaceAll(dir, '<dir>')
+    : folderDigest(file)
+}
+
+/** How the suite calls a row. */
+export const nameOf = (row: Row): string => [...(row.prepare ?? []), ...(row.before ? ['edits'] : []), row.command].join(', ')
