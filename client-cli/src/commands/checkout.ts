@@ -25,7 +25,8 @@ export const command: Command = {
     withSession(context, ['cairn', 'checkout', ...args].join(' '), (session) =>
       withRepoLock(session.repo, session.signal, async () => {
         const find = { recursive: options['recursive'] === true, withDeps: options['withDeps'] === true }
-        const targets = findTargets(await session.load(), args, session.cwd, find)
+        const stages = await session.load()
+        const targets = suggestingGit(() => findTargets(stages, args, session.cwd, find))
         const result = await session.workspace.checkout(wantedOf(targets), {
           force: options['force'] === true,
           relink: options['relink'] === true,
@@ -36,6 +37,17 @@ export const command: Command = {
         if (result.failed.length > 0 && options['allowMissing'] !== true) throw missing(result)
       }),
     ),
+}
+
+/** Whoever names what nothing tracks may have meant the other tool. */
+function suggestingGit<T>(find: () => T): T {
+  try {
+    return find()
+  } catch (cause) {
+    const unknown = cause instanceof CairnError ? /^'(.*?)' does not exist as an output/s.exec(cause.message)?.[1] : undefined
+    if (!(cause instanceof CairnError) || unknown === undefined) throw cause
+    throw new CairnError('FAILED', `Did you mean \`git checkout ${unknown}\`?: ${cause.message}`, { cause })
+  }
 }
 
 /** What was never recorded is left as it stands. */
