@@ -177,6 +177,31 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: async () => (await import('./gc.ts')).command,
   },
   {
+    name: 'install',
+    summary: 'Let Git check out and push what is tracked, and merge tracked folders.',
+    load: async () => (await import('./install.ts')).command,
+  },
+  {
+    name: 'git-hook pre-commit',
+    summary: "Before a commit: 'cairn status'.",
+    load: async () => (await import('./git-hook.ts')).preCommit,
+  },
+  {
+    name: 'git-hook pre-push',
+    summary: "Before a push: 'cairn push'.",
+    load: async () => (await import('./git-hook.ts')).prePush,
+  },
+  {
+    name: 'git-hook post-checkout',
+    summary: "After a checkout: 'cairn checkout'.",
+    load: async () => (await import('./git-hook.ts')).postCheckout,
+  },
+  {
+    name: 'git-hook merge-driver',
+    summary: "Merges two versions of a .dvc file: Git's merge driver.",
+    load: async () => (await import('./git-hook.ts')).mergeDriver,
+  },
+  {
     name: 'remote add',
     summary: 'Add a remote: where objects are pushed to.',
     load: async () => (await import('./remote-add.ts')).command,
