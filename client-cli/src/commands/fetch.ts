@@ -5,7 +5,8 @@ import { openRemote } from '../remote/open.ts'
 import type { Remote } from '../remote/remote.ts'
 import type { Repo } from '../repo/repo.ts'
 import type { Output } from '../transfer/expand.ts'
-import { selectOutputs } from './select-outputs.ts'
+import { bringImports } from './fetch-imports.ts'
+import { selectOutputs, selectTargets } from './select-outputs.ts'
 import { fetchOutputs } from '../transfer/fetch.ts'
 import { type Left, summarize } from '../transfer/outcome.ts'
 import { withStages } from './session.ts'
@@ -36,9 +37,12 @@ export const command: Command = {
       withStages(context, async ({ repo }) => {
         const cache = openCache(repo)
         try {
-          const outputs = await selectOutputs(repo, selectionOf(context, targets, options, true), context)
+          const selection = selectionOf(context, targets, options, true)
+          const outputs = await selectOutputs(repo, selection, context)
           if (options['dryRun'] === true) return await printPlans('fetch', repo, context, { cache, outputs, options })
-          const { fetched, left } = await bringOutputs(repo, context, { cache, outputs, options })
+          const own = await bringOutputs(repo, context, { cache, outputs, options })
+          const imported = await bringImports(repo, context, cache, await selectTargets(repo, selection))
+          const [fetched, left] = [own.fetched + imported.fetched, [...own.left, ...imported.left]]
           const summary = summarize([[fetched, 'fetched']])
           if (summary !== undefined || left.length === 0)
             context.report({ type: 'result', text: summary ?? 'Everything is up to date.' })
@@ -58,8 +62,11 @@ export async function bringOutputs(
 ): Promise<{ fetched: number; left: Left[] }> {
   const { cache, outputs, options } = request
   const moving = transferOptions(context, options)
+  const chosen = chosenRemote(options)
+  // A name that was mistyped is told also when there is nothing to bring.
+  if (chosen !== undefined) repo.config.remote(chosen)
   const total = { fetched: 0, left: [] as Left[] }
-  for (const [name, group] of byRemote(outputs, chosenRemote(options))) {
+  for (const [name, group] of byRemote(outputs, chosen)) {
     let remote: Remote | undefined
     const open = async () => (remote ??= await openRemote(repo, name, context, cache))
     try {

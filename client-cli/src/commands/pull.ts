@@ -8,6 +8,7 @@ import { selectOutputs, selectTargets } from './select-outputs.ts'
 import { describeLeft, type Left, summarize } from '../transfer/outcome.ts'
 import type { CheckoutResult, EarlyFiles } from '../workspace/workspace.ts'
 import { wantedOf } from './checkout.ts'
+import { bringImports } from './fetch-imports.ts'
 import { bringOutputs } from './fetch.ts'
 import { type Session, withSession } from './session.ts'
 import { DRY_RUN, failForLeft, inCloudWords, printPlans, selectionOf, TRANSFER_OPTIONS } from './transfer.ts'
@@ -44,6 +45,9 @@ async function pull(session: Session, context: Context, targets: readonly string
   try {
     let { fetched, left } = await bringOutputs(repo, context, { cache, outputs, options, sink })
     const here = await selectTargets(repo, selection)
+    const imported = await bringImports(repo, context, cache, here)
+    fetched += imported.fetched
+    left.push(...imported.left)
     const checkout = () =>
       withRepoLock(repo, context.signal, () => checkOut(session, here, { options, whole: targets.length === 0, early }))
     let result = await checkout()
