@@ -96,11 +96,12 @@ export function createStageTurn(
 
   /** Nothing but its outs is missing: then what was recorded for them is wanted, and no run. */
   async function bringOuts(stage: Stage, before: Looked): Promise<Looked> {
-    const outs = lackingOuts(running, stage)
-    if (!pull || outs.length === 0 || before.verdict === 'fresh' || !before.changes.every(isLostOut)) return before
+    if (!pull || before.verdict === 'fresh' || !before.changes.every(isLostOut)) return before
     words.pulling(stage)
-    if (!(await pull(stage, outs))) words.notPulled(stage)
-    return look(stage, false)
+    const outs = lackingOuts(running, stage)
+    const came = outs.length === 0 || (await pull(stage, outs))
+    if (!came) words.notPulled(stage)
+    return { ...(await look(stage, false)), pulled: came }
   }
 
   return {
@@ -110,9 +111,9 @@ export function createStageTurn(
       // Looking at an out that somebody else reads disturbs nobody; only if it must be made anew is he in the way.
       await locks.refuseBusy({ reads: [...paths.reads, ...paths.writes], writes: [] })
       const first = await look(stage, force)
-      const { seen, changes, verdict } = force || options.dry ? first : await bringOuts(stage, first)
+      const { seen, changes, verdict, pulled } = force || options.dry ? first : await bringOuts(stage, first)
       if (verdict === 'fresh') {
-        words.fresh(stage)
+        if (!pulled) words.fresh(stage)
         return { type: 'fresh' }
       }
       // That outs are put back is told by itself, and changes nothing.
@@ -123,7 +124,7 @@ export function createStageTurn(
       await locks.refuseBusy(paths)
       if (verdict === 'commit') return commitOuts(stage, seen)
       if (verdict === 'checkout' && (await checkOutStage(workspace, stage))) {
-        if (!pull) words.cached(stage)
+        if (!pulled) words.cached(stage)
         return { type: 'placed' }
       }
       return runOrRestore(stage, force)
@@ -151,6 +152,8 @@ interface Looked {
   seen: Seen
   changes: readonly Change[]
   verdict: Verdict
+  /** Its outs came from a remote, which has been told. */
+  pulled?: boolean
 }
 
 const isLostOut = (change: Change): boolean =>
