@@ -36,7 +36,11 @@ export async function answer(client: Client, project: string, row: Row, remote?:
     }
     row.before?.(station.dir)
     const done = await act(client, station, row.command)
-    const stdout = done.stdout.replaceAll(station.dir, '<dir>')
+    // Each names itself in its hints, and ends tables with blanks or not.
+    const stdout = done.stdout
+      .replaceAll(station.dir, '<dir>')
+      .replace(/\b(?:cairn|dvc) (?=[a-z]+\b)/g, '<client> ')
+      .replace(/ +$/gm, '')
     const status = station.git('status', '--short')
     return { code: done.code, stdout: shaped(stdout, row.form ?? 'text'), status, files: workspace(station.dir) }
   } finally {
@@ -46,14 +50,29 @@ export async function answer(client: Client, project: string, row: Row, remote?:
 
 function shaped(stdout: string, form: Form): unknown {
   if (form === 'nothing') return ''
-  if (form === 'lines') return stdout.split('\n').toSorted()
+  if (form === 'lines') return stdout.split('\n').map(sortFiles).toSorted()
   if (form === 'text') return stdout
   try {
-    return JSON.stringify(JSON.parse(stdout), undefined, 1)
+    const value = JSON.parse(stdout) as object
+    if (form === 'any order') return inOrder(value)
+    return JSON.stringify(value, undefined, 1)
   } catch {
     return stdout
   }
 }
+
+/** The files that a hint names stand in any order. */
+const sortFiles = (line: string): string => (line.startsWith('\tgit add') ? line.split(' ').toSorted().join(' ') : line)
+
+/** Stages by name, and lists of files sorted. */
+function inOrder(value: object): unknown {
+  const entries = Object.entries(value).map(
+    ([key, each]: [string, unknown]) => [key, isTexts(each) ? each.toSorted() : each] as const,
+  )
+  return Object.fromEntries(entries.toSorted(([a], [b]) => (a < b ? -1 : 1)))
+}
+
+const isTexts = (value: unknown): value is string[] => Array.isArray(value) && value.every((each) => typeof each === 'string')
 
 /** What the user sees: everything but Git's and dvc's own folders, stage files by their bytes, other files by their digest. */
 function workspace(dir: string): Record<string, string | undefined> {

@@ -1,8 +1,11 @@
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 
-/** How stdout is compared: as it is; as JSON with its order of keys; as lines in any order, where stock's own order changes between runs. */
-export type Form = 'text' | 'json' | 'lines' | 'nothing'
+/**
+ * How stdout is compared: as it is; as JSON with its order of keys; as lines in any order, and as JSON with its stages and files in any
+ * order, where stock's own order changes between runs.
+ */
+export type Form = 'text' | 'json' | 'lines' | 'any order' | 'nothing'
 
 export interface Row {
   /** A blank inside of an argument is written as a no-break space. */
@@ -44,17 +47,20 @@ const changes = all(
   edit('extra/history.csv', '3,0.3,0.6', '3,0.2,0.7'),
 )
 
+/** Without the file that is missing: what stock commits before it meets that one changes between runs. */
+const savedChanges = all(changes, write('assets/gamma.txt', 'changed\n'))
+
 /** Commands that only tell. */
 export const TELLING: Row[] = [
   { command: 'status', form: 'lines' },
-  { command: 'status --json', form: 'json' },
-  { command: 'status --json', form: 'json', before: changes },
+  { command: 'status --json', form: 'any order' },
+  { command: 'status --json', form: 'any order', before: changes },
   { command: 'status assets/beta.txt.dvc images models/dvc.yaml:report', form: 'lines', before: changes },
   { command: 'status --with-deps models/dvc.yaml:compare', form: 'lines', before: changes },
   { command: 'data status' },
   { command: 'data status --json', form: 'json' },
-  { command: 'data status', before: changes },
-  { command: 'data status --granular --json', form: 'json', before: changes },
+  { command: 'data status', form: 'lines', before: changes },
+  { command: 'data status --granular --json', form: 'any order', before: changes },
   { command: 'data status --granular --unchanged --untracked-files all', form: 'lines', before: changes },
   { command: 'diff', before: changes },
   { command: 'diff v1.0 v10.0' },
@@ -117,7 +123,7 @@ export const CHANGING: Row[] = [
   { command: 'checkout', before: changes },
   { command: 'checkout images/s1/f1.txt', before: remove('images/s1/f1.txt') },
   { command: 'checkout --recursive assets', before: all(remove('assets/gamma.txt'), remove('assets/delta.txt')) },
-  { command: 'commit -f', form: 'nothing', before: changes },
+  { command: 'commit -f', form: 'nothing', before: savedChanges },
   { command: 'commit', form: 'nothing', before: changes },
   { command: 'commit -f models/dvc.yaml:report', form: 'nothing', before: write('models/report.md', 'by hand\n') },
   { command: 'add images', form: 'lines', before: changes },
@@ -152,7 +158,8 @@ export const SHARING: Row[] = [
   { command: 'push -T' },
   { command: 'push images assets/beta.txt' },
   { command: 'push --all-commits', form: 'text' },
-  { command: 'status -c', form: 'lines' },
+  // Of files with the same content stock names one, another in each run.
+  { command: 'status -c', form: 'nothing' },
   { command: 'status -c', prepare: ['push -q'] },
   { command: 'fetch', prepare: ['push -q', 'rm -r .dvc/cache'] },
   { command: 'fetch -T', prepare: ['push -q -T', 'rm -r .dvc/cache'] },

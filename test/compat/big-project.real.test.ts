@@ -47,13 +47,13 @@ compare('with a Cairn server', SHARING, async (station) => {
   await setUp(
     station,
     ['add', '-d', 'origin', `${server.url}/dvc/${slug}`],
-    ['modify', '--local', 'origin', 'auth', 'custom'],
-    ['modify', '--local', 'origin', 'custom_auth_header', 'Authorization'],
-    ['modify', '--local', 'origin', 'password', `Bearer ${server.adminToken}`],
+    ['modify', 'origin', 'auth', 'custom'],
+    ['modify', 'origin', 'custom_auth_header', 'Authorization'],
+    ['modify', 'origin', 'password', `Bearer ${server.adminToken}`],
   )
 })
 
 async function setUp(station: Workstation, ...commands: string[][]): Promise<void> {
-  for (const args of commands) await station.cairn('remote', ...args)
-  station.git('commit', '-qam', 'a remote')
+  // Of the user, not of the project: stock pushes a tag's files to the remote that the tag's own config names, and to none without.
+  for (const [verb = '', ...args] of commands) await station.cairn('remote', verb, '--global', ...args)
 }
