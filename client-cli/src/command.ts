@@ -44,6 +44,8 @@ export interface Command {
   examples: readonly string[]
   /** Everything after the first operand belongs to the operands, as in `run … CMD --flag`. */
   passThrough?: boolean
+  /** The exit code of a failure that others end with 255 for: dvc ends some commands with 1. */
+  failureExit?: 1
   /** Returns the exit code; undefined is 0. Failures throw CairnError. */
   run(context: Context, args: readonly string[], options: Options): Promise<number | void>
 }

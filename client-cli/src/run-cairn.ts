@@ -64,10 +64,21 @@ async function runCommandOf(
   const { command, args, options, globals } = invocation
   const cwd = changeFolder(globals)
   const context: Context = { cwd, env, signal, report: terminal.report, verbose: globals.verbose, quiet: globals.quiet }
-  const run = async () => (await command.run(context, args, options)) ?? 0
+  const run = async () => {
+    try {
+      return (await command.run(context, args, options)) ?? 0
+    } catch (error) {
+      throw withExit(error, command.failureExit)
+    }
+  }
   if (!globals.waitForLock) return run()
   const { waitingForLocks } = await import('./repo/repo-lock.ts')
   return waitingForLocks(run)
+}
+
+function withExit(error: unknown, exit: number | undefined): unknown {
+  if (exit === undefined || !(error instanceof CairnError) || error.exit !== 255 || error.code === 'LOCKED') return error
+  return new CairnError(error.code, error.message, { ...(error.hint !== undefined && { hint: error.hint }), exit, cause: error })
 }
 
 function changeFolder(globals: Globals): string {

@@ -24,6 +24,7 @@ export const command: Command = {
     { flags: '-R, --recursive', summary: 'A folder stands for every stage below it.' },
     { flags: '--no-relink', summary: 'Leave the files as they are, whatever kind of link is configured.' },
   ],
+  failureExit: 1,
   examples: ['cairn commit', 'cairn commit -f train'],
   run: (context, args, options) =>
     withSession(context, ['cairn', 'commit', ...args].join(' '), (session) =>

@@ -20,6 +20,7 @@ export const command: Command = {
     { flags: '--outs', summary: 'Delete the outputs too.' },
     { flags: '-f, --force', summary: 'With --outs: also what is saved nowhere.' },
   ],
+  failureExit: 1,
   examples: ['cairn remove data.dvc', 'cairn remove train --outs'],
   run: (context, args, options) =>
     withSession(context, ['cairn', 'remove', ...args].join(' '), (session) =>

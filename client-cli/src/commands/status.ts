@@ -27,6 +27,7 @@ export const command: Command = {
     { flags: '--json', summary: 'Print it for programs.' },
     { flags: '--no-updates', summary: 'Accepted; imports are not asked for updates.', hidden: true },
   ],
+  failureExit: 1,
   examples: ['cairn status', 'cairn status train.dvc', 'cairn status -c'],
   async run(context, args, options) {
     if (options['cloud'] === true || options['remote'] !== undefined) {

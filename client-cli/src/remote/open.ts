@@ -32,9 +32,16 @@ export async function openRemote(repo: Repo, name: string | undefined, context: 
   const scheme = /^([a-z][a-z0-9+.-]*):\/\//i.exec(config.url)?.[1]?.toLowerCase()
   if (scheme === undefined) return createDirectoryRemote({ name: config.name, dir: config.url, cache })
   if (scheme === 'http' || scheme === 'https') return openHttpRemote(repo, config, context, cache)
+  if (scheme === 's3') return openS3Remote(config, context, cache)
   throw new CairnError('CONFIG', `remote '${config.name}': ${scheme}:// is not supported`, {
-    hint: 'cairn reads and writes Cairn servers, plain HTTP(S) servers and directories. Let a Cairn server keep its objects in your bucket.',
+    hint: 'cairn reads and writes Cairn servers, S3 buckets, plain HTTP(S) servers and directories. Let a Cairn server keep its objects in your bucket.',
   })
+}
+
+async function openS3Remote(config: RemoteConfig, { env }: Context, cache: SourceCache): Promise<Remote> {
+  const [{ createS3Remote }, { openBucket }] = await Promise.all([import('./s3-remote.ts'), import('./s3-bucket.ts')])
+  const jobs = Number(config.options['jobs'] ?? PLAIN_JOBS)
+  return createS3Remote({ name: config.name, url: config.url, bucket: openBucket(config, env), cache, jobs })
 }
 
 /** `remote://NAME/sub` is a folder of another remote and inherits its options. */
@@ -50,6 +57,7 @@ export function resolveRemote(repo: Repo, config: RemoteConfig): RemoteConfig {
 }
 
 async function openHttpRemote(repo: Repo, config: RemoteConfig, context: Context, cache: SourceCache): Promise<Remote> {
+  if (!URL.canParse(config.url)) throw new CairnError('FAILED', `remote '${config.name}': '${config.url}' is no URL`)
   const url = new URL(config.url)
   const shared = { name: config.name, url: withoutSecrets(url), cache }
   const connection = { ...connectionOptions(repo, config), patienceSeconds: patienceOf(context.env) }

@@ -35,6 +35,10 @@ function isSystemFailure(error: unknown): error is Error {
     'ENOMEM',
     'EFBIG',
     'ENAMETOOLONG',
+    'ENOTDIR',
+    'EISDIR',
+    'ELOOP',
+    'EBUSY',
   )
 }
 
