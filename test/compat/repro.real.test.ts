@@ -1,8 +1,11 @@
 import { cpSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
-import { afterEach, beforeEach, expect, test } from 'vitest'
+import { afterEach, beforeEach, expect, test, vi } from 'vitest'
 import { createWorkstation, run, type Workstation } from '../rig/project.ts'
 import { realParts } from '../rig/real-parts.ts'
+
+// Each test starts stock dvc a dozen times.
+vi.setConfig({ testTimeout: 240_000 })
 
 /** Two copies of one project: `cairn` works in one of them and stock `dvc` in the other. */
 let ours: Workstation
