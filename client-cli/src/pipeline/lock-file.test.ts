@@ -3,6 +3,7 @@ import { describe, expect, test } from 'vitest'
 import { parseLockFile, removeFromLockFile, updateLockFile } from './lock-file.ts'
 import { parsePipelineFile } from './pipeline-file.ts'
 import { float } from './python-value.ts'
+import { makeStage } from './stage-for-tests.ts'
 import type { Stage } from './stage.ts'
 
 const LOCK = `schema: '2.0'
@@ -150,4 +151,17 @@ test('a lock file that is none is refused in one line', () => {
   expect(() => parseLockFile(`schema: '2.0'\nstages:\n  a:\n    outs:\n    - md5: x\n`)).toThrow(
     /required key 'path' not provided/,
   )
+})
+
+test('a stage whose name is longer than a key may be has one entry, replaced in its place', () => {
+  const named = (last: number) => `x@${'long '.repeat(40)}-${last}`
+  const stageOf = (last: number, cmd: string) =>
+    makeStage('dvc.yaml', { kind: 'pipeline', name: named(last), cmd, lockedCmd: cmd })
+  const two = updateLockFile(updateLockFile(undefined, stageOf(1, 'a')), stageOf(2, 'b'))
+  expect(two).toContain('\n  ? x@long long ')
+  expect(two).toContain('-2\n  : cmd: b\n')
+  const changed = updateLockFile(two, stageOf(1, 'c'))
+  expect(changed).toBe(two.replace('cmd: a', 'cmd: c'))
+  expect([...parseLockFile(changed).stages.keys()]).toEqual([named(1), named(2)])
+  expect(removeFromLockFile(changed, named(1))).toBe(updateLockFile(undefined, stageOf(2, 'b')))
 })

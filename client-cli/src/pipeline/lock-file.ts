@@ -206,11 +206,8 @@ function stagesSection(lines: readonly string[]): { start: number; end: number }
 /** The lines of an entry; comments in front of the next one belong to that. */
 function findEntry(lines: readonly string[], name: string): { start: number; end: number } | undefined {
   const section = stagesSection(lines)
-  // A very long name has a line of its own, its colon stands on the next.
-  const [key = ''] = writeEntries([[name, null]], 2)
-    .trimEnd()
-    .split('\n')
-  const start = lines.findIndex((line, index) => index >= section.start && index < section.end && isHead(line, key))
+  const head = splitLines(writeEntries([[name, null]], 2))
+  const start = lines.findIndex((_, index) => index >= section.start && index < section.end && isHead(lines, index, head))
   if (start < 0) return undefined
   const next = lines.findIndex((line, index) => index > start && index < section.end && ENTRY_HEAD.test(line))
   let end = next < 0 ? section.end : next
@@ -225,4 +222,10 @@ function firstEntryOf(lines: readonly string[], names: ReadonlySet<string> = new
   return first < 0 ? undefined : first
 }
 
-const isHead = (line: string, key: string): boolean => line.startsWith(key) && /^\s*(?:#.*|\{\})?\n$/.test(line.slice(key.length))
+/** A very long name has lines of its own, its colon stands on the next. */
+function isHead(lines: readonly string[], at: number, head: readonly string[]): boolean {
+  const [first = ''] = head
+  if (head.length > 1) return head.slice(0, -1).every((line, index) => lines[at + index] === line)
+  const line = lines[at] ?? ''
+  return line.startsWith(first.trimEnd()) && /^\s*(?:#.*|\{\})?\n$/.test(line.slice(first.trimEnd().length))
+}

@@ -40,7 +40,8 @@ function renderMapping(entries: ReadonlyArray<readonly [Scalar, YamlValue]>, ind
 function renderEntry(key: Scalar, value: YamlValue, indent: number, lead: string): string {
   const name = renderKey(key)
   const complex = name.length >= LONGEST_SIMPLE_KEY
-  const head = complex ? `${lead}? ${name}\n${' '.repeat(indent)}:` : `${lead}${name}:`
+  const folded = complex && typeof key === 'string' ? renderText(key, indent + 2, indent + 2, true) : name
+  const head = complex ? `${lead}? ${folded}\n${' '.repeat(indent)}:` : `${lead}${name}:`
   const column = indent + (complex ? 1 : Array.from(name).length + 1)
   if (isBlock(value)) {
     if (complex) return `${head} ${renderNode(value, indent + 2, indent + 2)}`
