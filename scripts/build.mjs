@@ -55,6 +55,7 @@ await Promise.all([
     ...single,
     entryPoints: ['client-cli/src/main.ts'],
     outfile: `client-cli/${fresh}/cairn-single.mjs`,
+    external: ['minio'],
     minifySyntax: true,
     minifyWhitespace: true,
   }),

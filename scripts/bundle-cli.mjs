@@ -24,13 +24,14 @@ export async function bundleCli(dir, shared) {
     entryPoints: ['client-cli/src/run-cairn.ts'],
     write: false,
     define: { ...shared.define, ...here },
-    plugins: [lazyPackages],
+    plugins: [lazyPackages, besideIt],
   })
   const source = wrap(built.outputFiles[0].text.replace(LAZY_BUILTINS, '__lazy("node:$1")'))
   const name = `cli-${createHash('sha256').update(source).digest('hex').slice(0, 12)}.cjs`
   mkdirSync(dir, { recursive: true })
   writeFileSync(path.join(dir, name), source)
   await Promise.all([
+    build({ ...options, stdin: { contents: "module.exports = require('minio')", resolveDir: '.' }, outfile: `${dir}/minio.cjs` }),
     build({
       ...options,
       entryPoints: ['client-cli/src/main.ts'],
@@ -66,6 +67,14 @@ const lazyPackages = {
         resolveDir: fileURLToPath(new URL('..', import.meta.url)),
       }
     })
+  },
+}
+
+/** The S3 client is as large as all the rest, and few commands need it: it stays a file of its own. */
+const besideIt = {
+  name: 'beside-it',
+  setup(b) {
+    b.onResolve({ filter: /^minio$/ }, () => ({ path: './minio.cjs', external: true }))
   },
 }
 

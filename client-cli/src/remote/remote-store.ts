@@ -1,7 +1,10 @@
+import { isLegacy } from '@cairn/protocol/digest'
 import { CairnError } from '@cairn/protocol/error'
 import { listObjects, type Part, removeObjects, type StoredObject } from '../cache/sweep.ts'
 import type { Context } from '../command.ts'
 import type { RemoteConfig } from '../repo/config.ts'
+import { openBucket, type S3Bucket } from './s3-bucket.ts'
+import { listBucket } from './s3-remote.ts'
 
 /** A remote whose objects may be listed and deleted one by one. Close it. */
 export interface RemoteStore {
@@ -11,14 +14,42 @@ export interface RemoteStore {
 }
 
 /** @throws CairnError FAILED for a remote that deletes by itself, or cannot be listed */
-export function openStore(config: RemoteConfig, _context: Context): Promise<RemoteStore> {
+export async function openStore(config: RemoteConfig, { env }: Context): Promise<RemoteStore> {
   const scheme = /^([a-z][a-z0-9+.-]*):\/\//i.exec(config.url)?.[1]?.toLowerCase()
-  if (scheme === undefined) return Promise.resolve(folderStore(config.url))
+  if (scheme === undefined) return folderStore(config.url)
+  if (scheme === 's3') return bucketStore(openBucket(config, env))
   if (scheme === 'http' || scheme === 'https')
     throw new CairnError('FAILED', `remote '${config.name}' cannot be swept from here; nothing was deleted`, {
       hint: 'A Cairn server owns deletion: it drops what no project holds by itself. A plain HTTP server has to be cleaned where its files are.',
     })
   throw new CairnError('CONFIG', `remote '${config.name}': ${scheme}:// is not supported`)
+}
+
+/** What one request may name. */
+const DELETE_BATCH = 1000
+
+function bucketStore(place: S3Bucket): RemoteStore {
+  return {
+    async *list(part, signal) {
+      const below = part === 'today' ? 'files/md5/' : ''
+      for await (const { digest, key, size } of listBucket(place, below, signal))
+        if (isLegacy(digest) === (part === 'legacy')) yield { digest, size, file: key }
+    },
+    async remove(objects, signal) {
+      const client = await place.client()
+      for (let at = 0; at < objects.length; at += DELETE_BATCH) {
+        signal.throwIfAborted()
+        const keys = objects.slice(at, at + DELETE_BATCH).map((object) => object.file)
+        const refused = await client.removeObjects(place.bucket, keys)
+        const first = refused.find((answer) => answer?.Error?.Code !== undefined && answer.Error.Code !== 'NoSuchKey')
+        if (first)
+          throw new CairnError('REMOTE_FAILED', `the bucket '${place.bucket}' refused to delete: ${JSON.stringify(first)}`, {
+            exit: 1,
+          })
+      }
+    },
+    close: () => Promise.resolve(),
+  }
 }
 
 function folderStore(dir: string): RemoteStore {

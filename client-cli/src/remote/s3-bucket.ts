@@ -1,0 +1,132 @@
+import { readFileSync } from 'node:fs'
+import path from 'node:path'
+import type { Client } from 'minio'
+import { CairnError, isCode } from '@cairn/protocol/error'
+import type { RemoteConfig } from '../repo/config.ts'
+
+type Env = Readonly<Record<string, string | undefined>>
+
+/** One folder of a bucket, and how to talk to it. */
+export interface S3Bucket {
+  bucket: string
+  /** Before every key: '' or with a `/` at its end. */
+  prefix: string
+  client(): Promise<Client>
+}
+
+/** The S3 client's package is loaded with the first request: it costs an eighth of a second. @throws CairnError CONFIG */
+export function openBucket(config: RemoteConfig, env: Env): S3Bucket {
+  const url = new URL(config.url)
+  const path = decodeURIComponent(url.pathname).replace(/^\/+|\/+$/g, '')
+  if (url.hostname === '') throw new CairnError('CONFIG', `remote '${config.name}': '${config.url}' names no bucket`)
+  const settings = settingsOf(config, env)
+  let loading: Promise<Client> | undefined
+  return { bucket: url.hostname, prefix: path === '' ? '' : `${path}/`, client: () => (loading ??= loadClient(settings)) }
+}
+
+interface Settings {
+  endpoint: URL
+  region: string
+  accessKey: string
+  secretKey: string
+  sessionToken: string | undefined
+  verify: boolean
+  ca: string | undefined
+}
+
+async function loadClient(settings: Settings): Promise<Client> {
+  const { endpoint, region, accessKey, secretKey, sessionToken, verify, ca } = settings
+  const { Client: S3 } = await loadPackage()
+  const useSSL = endpoint.protocol === 'https:'
+  const { Agent } = useSSL ? await import('node:https') : await import('node:http')
+  const trust = useSSL ? { rejectUnauthorized: verify, ...(ca !== undefined && { ca }) } : {}
+  return new S3({
+    endPoint: endpoint.hostname.replace(/^\[|\]$/g, ''),
+    ...(endpoint.port === '' ? {} : { port: Number(endpoint.port) }),
+    useSSL,
+    region,
+    accessKey,
+    secretKey,
+    ...(sessionToken !== undefined && { sessionToken }),
+    transportAgent: new Agent({ keepAlive: true, maxSockets: 64, ...trust }),
+  })
+}
+
+async function loadPackage(): Promise<typeof import('minio')> {
+  try {
+    return await import('minio')
+  } catch (cause) {
+    if (!isCode(cause, 'MODULE_NOT_FOUND', 'ERR_MODULE_NOT_FOUND')) throw cause
+    throw new CairnError('CONFIG', 'this cairn is a single file, and S3 needs the installed one', { cause })
+  }
+}
+
+/** As stock dvc finds them: the remote's options, then the environment, then the profile in the shared credentials file. */
+function settingsOf({ name, options }: RemoteConfig, env: Env): Settings {
+  const profile = readProfile(options, env)
+  const region = options['region'] ?? env['AWS_REGION'] ?? env['AWS_DEFAULT_REGION'] ?? profile['region'] ?? 'us-east-1'
+  const scheme = /^false$/i.test(options['use_ssl'] ?? '') ? 'http' : 'https'
+  const host = region === 'us-east-1' ? 's3.amazonaws.com' : `s3.${region}.amazonaws.com`
+  const endpoint = options['endpointurl'] ?? env['AWS_ENDPOINT_URL_S3'] ?? env['AWS_ENDPOINT_URL'] ?? `${scheme}://${host}`
+  if (!URL.canParse(endpoint)) throw new CairnError('CONFIG', `remote '${name}': endpointurl '${endpoint}' is no url`)
+  const own = options['access_key_id'] !== undefined
+  const named = options['profile'] !== undefined
+  const fromEnv = env['AWS_ACCESS_KEY_ID'] !== undefined && !own && !named
+  const trust = options['ssl_verify']
+  const isPath = trust !== undefined && !/^(true|false)$/i.test(trust)
+  const pick = (option: string, variable: string, key: string) => (own ? options[option] : fromEnv ? env[variable] : profile[key])
+  return {
+    endpoint: new URL(endpoint),
+    region,
+    accessKey: pick('access_key_id', 'AWS_ACCESS_KEY_ID', 'aws_access_key_id') ?? '',
+    secretKey: pick('secret_access_key', 'AWS_SECRET_ACCESS_KEY', 'aws_secret_access_key') ?? '',
+    sessionToken: pick('session_token', 'AWS_SESSION_TOKEN', 'aws_session_token'),
+    verify: !/^false$/i.test(trust ?? ''),
+    ca: isPath ? readFileSync(trust, 'utf8') : undefined,
+  }
+}
+
+/** The profile's keys out of `~/.aws/credentials`; empty without such a file. @throws CairnError CONFIG for a profile that is not there */
+function readProfile(options: RemoteConfig['options'], env: Env): Record<string, string> {
+  const file = options['credentialpath'] ?? env['AWS_SHARED_CREDENTIALS_FILE'] ?? path.join(env['HOME'] ?? '', '.aws/credentials')
+  const wanted = options['profile'] ?? env['AWS_PROFILE'] ?? 'default'
+  let text = ''
+  try {
+    text = readFileSync(file, 'utf8')
+  } catch (error) {
+    if (!isCode(error, 'ENOENT', 'ENOTDIR')) throw error
+  }
+  const found = parseProfiles(text).get(wanted)
+  if (found === undefined && options['profile'] !== undefined)
+    throw new CairnError('CONFIG', `the profile '${wanted}' is not in '${file}'`)
+  return found ?? {}
+}
+
+export function parseProfiles(text: string): Map<string, Record<string, string>> {
+  const profiles = new Map<string, Record<string, string>>()
+  let current: Record<string, string> = {}
+  for (const line of text.split(/\r?\n/)) {
+    const section = /^\s*\[\s*(?:profile\s+)?(.*?)\s*\]/.exec(line)?.[1]
+    const pair = /^\s*([A-Za-z_][\w-]*)\s*=\s*(.*?)\s*$/.exec(line)
+    if (section !== undefined) profiles.set(section, (current = profiles.get(section) ?? {}))
+    else if (pair?.[1] !== undefined) current[pair[1].toLowerCase()] = pair[2] ?? ''
+  }
+  return profiles
+}
+
+/** S3's refusal in our words. */
+export function s3Error(error: unknown, what: string): Error {
+  if (error instanceof CairnError) return error
+  const code = error instanceof Error && 'code' in error ? String(error.code) : ''
+  const words = error instanceof Error ? error.message : String(error)
+  const unreachable = /^E[A-Z]+$/.test(code)
+  return new CairnError(unreachable ? 'UNREACHABLE' : 'REMOTE_FAILED', `${what}: ${words || code}`, {
+    exit: 1,
+    cause: error,
+    ...(/AccessDenied|InvalidAccessKeyId|SignatureDoesNotMatch/.test(code) && {
+      hint: "Set access_key_id and secret_access_key with 'cairn remote modify --local', or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY.",
+    }),
+  })
+}
+
+export const isMissing = (error: unknown): boolean => isCode(error, 'NotFound', 'NoSuchKey')
