@@ -47,15 +47,7 @@ afterEach(() => here.remove())
 
 test('a project of foreach, matrix and vars is made, stays made, and follows its params', async () => {
   const first = ran((await here.cairn('repro')).stdout)
-  expect(first.toSorted()).toEqual([
-    'load@gb',
-    'load@us',
-    'note',
-    'train@gb-1',
-    'train@gb-2.0',
-    'train@us-1',
-    'train@us-2.0',
-  ])
+  expect(first.toSorted()).toEqual(['load@gb', 'load@us', 'note', 'train@gb-1', 'train@gb-2.0', 'train@us-1', 'train@us-2.0'])
   expect(read('m-gb-2.0')).toBe('hello gb 2.0\n--lr 0.1 --deep\n')
   expect(read('dvc.lock')).toContain('  train@us-2.0:\n    cmd: cat us.txt > m-us-2.0 && echo --lr 0.1 --deep >> m-us-2.0\n')
   expect(read('dvc.yaml')).toBe(PIPELINE)

@@ -1,6 +1,7 @@
 import { parse as parseToml } from 'smol-toml'
 import { CairnError } from '@cairn/protocol/error'
 import { compareCodePoints } from '@cairn/protocol/tree'
+import { namePattern } from '../io/glob.ts'
 import { parseJson } from './json-value.ts'
 import { parsePythonSource } from './python-source.ts'
 import { float, int } from './python-value.ts'
@@ -72,16 +73,6 @@ function inside(value: unknown, step: string): unknown[] {
   const entries = Array.isArray(value) ? new Map(value.map((each, index) => [String(index), each as unknown])) : mappingOf(value)
   if (entries === undefined) return []
   if (!/[*?[]/.test(step)) return entries.has(step) ? [entries.get(step)] : []
-  return [...entries].filter(([name]) => matchesGlob(name, step)).map(([, each]) => each)
-}
-
-/** `*`, `?` and `[a-c]`, as in a shell. */
-function matchesGlob(name: string, pattern: string): boolean {
-  const source = pattern.replace(/\[!?[^\]]+\]|[^\w]/g, (mark) => {
-    if (mark === '*') return '.*'
-    if (mark === '?') return '.'
-    if (mark.length > 1) return `[${mark.slice(1, -1).replace(/^!/, '^').replaceAll('\\', '\\\\')}]`
-    return `\\${mark}`
-  })
-  return new RegExp(`^(?:${source})$`, 's').test(name)
+  const matches = namePattern(step)
+  return [...entries].filter(([name]) => matches(name)).map(([, each]) => each)
 }
