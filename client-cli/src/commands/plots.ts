@@ -60,7 +60,7 @@ interface Printed {
 
 function printJson(repo: Repo, context: Context, { drawings, revisions, options }: Printed): void {
   const folder = path.resolve(context.cwd, outOf(repo, options))
-  const data = new Map(
+  const shown = new Map(
     drawings.map((drawing) => [drawing.name, jsonOf(repo, context, drawing, folder, options['split'] === true)]),
   )
   const errors = [
@@ -69,7 +69,7 @@ function printJson(repo: Repo, context: Context, { drawings, revisions, options 
     ),
     ...revisions.flatMap(({ rev, error }) => (error ? [{ rev, ...error }] : [])),
   ]
-  const text = jsonText({ ...(errors.length > 0 && { errors }), ...(data.size > 0 && { data }) })
+  const text = jsonText({ ...(errors.length > 0 && { errors }), ...(shown.size > 0 && { data: shown }) })
   context.report({ type: 'output', text })
 }
 

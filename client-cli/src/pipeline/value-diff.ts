@@ -22,13 +22,13 @@ type Files = ReadonlyMap<string, Content>
 export function diffValues(old: Files, next: Files, all = false): ValueDiff {
   const changed: ValueDiff = new Map()
   for (const file of new Set([...old.keys(), ...next.keys()])) {
-    const changes = diffContent(dataOf(old.get(file)), dataOf(next.get(file)), all)
+    const changes = diffContent(valuesIn(old.get(file)), valuesIn(next.get(file)), all)
     if (changes.size > 0) changed.set(file, changes)
   }
   return changed
 }
 
-const dataOf = (content: Content | undefined): unknown => {
+const valuesIn = (content: Content | undefined): unknown => {
   if (content === undefined || 'error' in content) return new Map()
   // A list is compared as its text, and what is text may be JSON.
   return Array.isArray(content.data) ? pythonRepr(content.data) : content.data

@@ -31,6 +31,8 @@ const SPLIT = new Set([
   'zoom_and_pan',
 ])
 
+const LINE_ANCHORS = new Set(['row', 'column', 'shape', 'stroke_dash'])
+
 export interface Filled {
   spec: Template
   /** With `split`: what belongs at the anchors that were left. */
@@ -46,13 +48,15 @@ export function fillTemplate(template: Template, plot: Plot, name: string, split
     throw new CairnError('FAILED', `Template '${name}' is not using '${anchorOf('data')}' anchor`, {
       data: { type: 'BadTemplateError' },
     })
+  const varied = variedIn(plot)
   let spec = template
   const anchors = new Map<string, unknown>()
   const fill = (anchor: string, value: unknown) => {
-    if (split && SPLIT.has(anchor)) anchors.set(anchorOf(anchor), value)
+    // What tells lines apart has no content of its own where there is one line.
+    const isEmpty = varied.length === 0 && LINE_ANCHORS.has(anchor)
+    if (split && SPLIT.has(anchor) && !isEmpty) anchors.set(anchorOf(anchor), value)
     else spec = fillAnchor(spec, anchor, value)
   }
-  const varied = variedIn(plot)
   const optional = optionalAnchors(plot, varied).filter(([anchor]) => hasAnchor(template, anchor))
   for (const [anchor, value] of optional) fill(anchor, value)
   const points = optional.length === 0 ? plot.points : withLineNames(plot.points, varied)
