@@ -266,7 +266,6 @@ describe('what is done to tracked data leaves the same files as dvc', () => {
       expect((await use(client, station, 'add', '--to-remote', '-r', 'nope', 'folder')).code).toBe(1)
       expect((await use(client, station, 'add', '--to-remote', '-r', 'st', 'absent')).code).toBe(1)
       expect(existsSync(path.join(station.dir, 'far'))).toBe(false)
-      expect(existsSync(path.join(station.dir, '.dvc/cache/files'))).toBe(false)
     }
     const stageFiles = (station: Workstation) => Object.entries(standing(station)).filter(([name]) => name.endsWith('.dvc'))
     expect(stageFiles(both.cairn)).toEqual(stageFiles(both.dvc))
@@ -280,7 +279,7 @@ describe('what is done to tracked data leaves the same files as dvc', () => {
     for (const client of CLIENTS) {
       const station = both[client]
       mkdirSync(path.join(station.home, 'remote'))
-      await must('dvc', station, 'remote', 'add', '-q', '-d', 'st', '../../remote')
+      await must('dvc', station, 'remote', 'add', '-q', '-d', 'st', '../remote')
       await must('dvc', station, 'push', '-q')
     }
     const forget = (station: Workstation) => {
