@@ -75,6 +75,20 @@ describe('a command line', () => {
     })
   })
 
+  test("knows dvc's other names of commands", async () => {
+    const named = (name: string): CommandEntry => ({ name, summary: '', load: async () => ({ ...push, name }) })
+    for (const [typed, name] of [
+      [['rm'], 'remove'],
+      [['mv', 'x'], 'move'],
+      [['experiments', 'ls'], 'exp list'],
+      [['exp', 'rm'], 'exp remove'],
+    ] as const) {
+      const parsed = await parseCommandLine(typed, ['remove', 'move', 'exp list', 'exp remove'].map(named))
+      expect(parsed).toMatchObject({ type: 'run', command: { name } })
+    }
+    await expect(parse('constructor')).rejects.toMatchObject({ exit: 254 })
+  })
+
   test('leaves alone what only looks like an abbreviation', async () => {
     expect((await parseRun('push', '-r', '--rem', '--', '--clo')).args).toEqual(['--clo'])
     expect((await parseRun('push', '-cr', '--clo')).options).toMatchObject({ cloud: true, remote: '--clo' })

@@ -26,6 +26,17 @@ export interface Invocation {
 
 export type CommandLine = Invocation | { type: 'help'; text: string; code: number } | { type: 'version' }
 
+/** dvc's other names. */
+const ALIASES: ReadonlyMap<string, string> = new Map([
+  ['rm', 'remove'],
+  ['mv', 'move'],
+  ['experiments', 'exp'],
+])
+const ALIASES_IN_GROUP: ReadonlyMap<string, string> = new Map([
+  ['rm', 'remove'],
+  ['ls', 'list'],
+])
+
 /**
  * Decides what a command line asks for, and loads that one command. Global options may stand before and after the name.
  * @throws CairnError USAGE
@@ -33,14 +44,17 @@ export type CommandLine = Invocation | { type: 'help'; text: string; code: numbe
 export async function parseCommandLine(argv: readonly string[], commands: readonly CommandEntry[]): Promise<CommandLine> {
   const before = takeGlobals(argv)
   if (before.version) return { type: 'version' }
-  const [word, ...afterWord] = before.rest
+  const [typed, ...afterWord] = before.rest
+  const word = ALIASES.get(typed ?? '') ?? typed
   if (word === undefined) return { type: 'help', text: overview(commands), code: before.help ? 0 : 254 }
   if (word === 'help') return parseCommandLine([...afterWord, '--help'], commands)
 
   const group = commands.filter((entry) => entry.name.startsWith(`${word} `))
   if (group.length > 0) {
     const inGroup = takeGlobals(afterWord)
-    const entry = group.find((candidate) => candidate.name === `${word} ${inGroup.rest[0]}`)
+    const second = inGroup.rest[0] ?? ''
+    const named = (name: string) => group.find((candidate) => candidate.name === `${word} ${name}`)
+    const entry = named(second) ?? named(ALIASES_IN_GROUP.get(second) ?? '')
     if (entry) return parseFor(entry, inGroup.rest.slice(1), merge(before, inGroup))
     if (!commands.some((candidate) => candidate.name === word)) return wholeGroup(word, group, inGroup, before.help)
   }

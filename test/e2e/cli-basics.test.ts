@@ -96,9 +96,24 @@ describe('cairn', () => {
     await repository()
     await station.cairn('remote', 'add', 'up', 'http://localhost:1/dvc/x')
     write('.dvc/config.local', '[core]\n    from_tomorrow = 1\n')
-    const { stdout } = await station.cairn('doctor')
+    const { code, stdout } = await station.tryCairn('doctor')
+    expect(code).toBe(1)
+    expect(stdout).toMatch(/\nLinks possible from the cache: .*hardlink, symlink, copy\nRemote up \(http:.*localhost:1.*\nGit: /)
     expect(stdout).toMatch(new RegExp(`^Cairn version: ${version}\n-+\n[^]*Remotes: http\n[^]*Repo: dvc, git\n`))
     expect(stdout).toContain("config.local: extra keys not allowed @ data['core']['from_tomorrow']")
+  })
+})
+
+test('doctor --json says of a sound repository that it is one', async () => {
+  await repository()
+  mkdirSync(path.join(station.home, 'store'))
+  await station.cairn('remote', 'add', 'store', path.join(station.home, 'store'))
+  const { repository: found } = JSON.parse((await station.cairn('doctor', '--json')).stdout) as { repository: unknown }
+  expect(found).toMatchObject({
+    links: { hardlink: true, symlink: true, copy: true },
+    remotes: [{ name: 'store', reachable: true }],
+    git: { head: null, dirty: true },
+    config: [],
   })
 })
 

@@ -390,7 +390,7 @@ const WORKSPACE: readonly BadInput[] = [
   },
   {
     name: 'an object that the cache lacks',
-    prepare: (dir) => void (rmSync(path.join(dir, '.dvc/cache'), { recursive: true }), rmSync(path.join(dir, 'data.txt'))),
+    prepare: (dir) => removeAll(dir, '.dvc/cache', 'data.txt'),
     args: ['checkout', 'data.txt'],
     code: 255,
     says: /Checkout failed/,
@@ -612,7 +612,7 @@ const REMOTES: readonly BadInput[] = [
   {
     name: 'what neither the cache nor the remote has',
     files: { '.dvc/config': remote('../../store') },
-    prepare: (dir) => void (rmSync(path.join(dir, '.dvc/cache'), { recursive: true }), rmSync(path.join(dir, 'data.txt'))),
+    prepare: (dir) => removeAll(dir, '.dvc/cache', 'data.txt'),
     args: ['pull', 'data.txt'],
     code: 1,
     says: /failed to pull|not|missing/,
@@ -632,8 +632,7 @@ const COMMAND_LINE: readonly BadInput[] = [
   { name: 'a repository that exists', args: ['init'], code: 1, says: /'\.dvc' exists/ },
   {
     name: 'no Git for init',
-    prepare: (dir) =>
-      void (rmSync(path.join(dir, '.dvc'), { recursive: true }), rmSync(path.join(dir, '.git'), { recursive: true })),
+    prepare: (dir) => removeAll(dir, '.dvc', '.git'),
     args: ['init'],
     code: 1,
     says: /not tracked by any supported SCM/,
@@ -656,6 +655,10 @@ export const BAD_INPUTS: readonly BadInput[] = [
   ...REMOTES,
   ...COMMAND_LINE,
 ]
+
+function removeAll(dir: string, ...names: readonly string[]): void {
+  for (const name of names) rmSync(path.join(dir, name), { recursive: true })
+}
 
 function damage(dir: string): void {
   const [, prefix = '', rest = ''] = /md5: (..)(\S+)/.exec(readFileSync(path.join(dir, 'data.txt.dvc'), 'utf8')) ?? []

@@ -399,7 +399,7 @@ export const COMMANDS: readonly CommandEntry[] = [
   },
   {
     name: 'doctor',
-    summary: 'The same as version.',
-    load: async () => ({ ...(await import('./version.ts')).command, name: 'doctor' }),
+    summary: 'Print the version, and try what a repository needs: links, remotes, Git, the configuration.',
+    load: async () => (await import('./doctor.ts')).command,
   },
 ]

@@ -10,7 +10,7 @@ import { cairnVersion } from '../version.ts'
 export const command: Command = {
   name: 'version',
   summary: 'Print the version and what Cairn finds around it.',
-  description: 'What a bug report should say. Also called doctor.',
+  description: "What a bug report should say. 'cairn doctor' tries things, too.",
   examples: ['cairn version'],
   async run(context) {
     const head = `Cairn version: ${cairnVersion()}`
