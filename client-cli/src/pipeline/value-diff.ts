@@ -100,11 +100,14 @@ const isNothing = (value: unknown): boolean =>
 /** As Python's `==`: 1, 1.0 and true are the same, NaN is nothing's same. */
 function isSame(one: unknown, other: unknown): boolean {
   const [a, b] = [arithmetic(one), arithmetic(other)]
-  if (a !== undefined && b !== undefined) return a.value <= b.value && a.value >= b.value
+  if (a !== undefined && b !== undefined) return exact(a.value) === exact(b.value)
   if (Array.isArray(one) && Array.isArray(other))
     return one.length === other.length && one.every((each, at) => isSame(each, other[at]))
   return one === other
 }
+
+/** A whole number as a bigint, so that ints beyond 2^53 are told apart from floats near them. */
+const exact = (value: number | bigint): number | bigint => (Number.isInteger(value) ? BigInt(value) : value)
 
 interface Operand {
   value: number | bigint
