@@ -93,9 +93,11 @@ async function pair(files: Record<string, string>, tracked: readonly string[]): 
     const station = newStation()
     station.git('init', '-q', '-b', 'main')
     await must('dvc', station, 'init', '-q')
+    // Files that nothing tracks yet are not to be Git's either.
+    if (tracked.length === 0) commit(station, 'none')
     write(station, files)
     if (tracked.length > 0) await must('dvc', station, 'add', '-q', ...tracked)
-    commit(station, 'one')
+    if (tracked.length > 0) commit(station, 'one')
     made[client] = station
   }
   return made
