@@ -110,6 +110,12 @@ test('import-url over HTTP records what the server calls the content', async () 
   }
 })
 
+test('an https url is asked over TLS by the built program', async () => {
+  const refused = await mine.tryCairn('get-url', 'https://127.0.0.1:1/x', 'nosuch')
+  expect(refused.code).toBe(1)
+  expect(refused.stderr).not.toContain('unexpected error')
+})
+
 test('gc keeps what the chosen scope uses, asks first, and counts only with --dry', async () => {
   const station = await startProject()
   write(station, { 'd/a': 'a\n', 'd/b': 'b\n' })

@@ -199,7 +199,8 @@ function createAgents(options: HttpClientOptions): Agents {
   const shared = { keepAlive: true, maxSockets: options.sockets, ...(options.env && { proxyEnv: { ...options.env } }) }
   const make = async (protocol: string): Promise<Agent> => {
     if (protocol === 'http:') return new http.Agent(shared)
-    const https = await import('node:https')
+    // The default: in the bundled CLI a built-in module is loaded at its first use, and has no other exports before.
+    const { default: https } = await import('node:https')
     const { verify = true, ca } = options.tls ?? {}
     return new https.Agent({ ...shared, rejectUnauthorized: verify, ...(ca !== undefined && { ca }) })
   }

@@ -1,4 +1,6 @@
 import { readFileSync } from 'node:fs'
+import http from 'node:http'
+import https from 'node:https'
 import path from 'node:path'
 import type { Client } from 'minio'
 import { CairnError, isCode } from '@cairn/protocol/error'
@@ -38,7 +40,7 @@ async function loadClient(settings: Settings): Promise<Client> {
   const { endpoint, region, accessKey, secretKey, sessionToken, verify, ca } = settings
   const { Client: S3 } = await loadPackage()
   const useSSL = endpoint.protocol === 'https:'
-  const { Agent } = useSSL ? await import('node:https') : await import('node:http')
+  const { Agent } = useSSL ? https : http
   const trust = useSSL ? { rejectUnauthorized: verify, ...(ca !== undefined && { ca }) } : {}
   return new S3({
     endPoint: endpoint.hostname.replace(/^\[|\]$/g, ''),
