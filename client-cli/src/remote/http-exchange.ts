@@ -25,7 +25,7 @@ export interface ExchangeLimits {
  */
 export async function exchange(request: Exchange, limits: ExchangeLimits): Promise<IncomingMessage> {
   const { url, method, signal } = request
-  const library = url.protocol === 'https:' ? await import('node:https') : http
+  const library = url.protocol === 'https:' ? (await import('node:https')).default : http
   const headers = { ...request.headers, ...bodyHeaders(request.body) }
   const outgoing = library.request(url, { method, headers, agent: limits.agent, signal })
   watch(outgoing, url, limits)
