@@ -86,6 +86,8 @@ async function runOne(session: ExpSession, args: readonly string[], overrides: O
     const commit = await writer.commit(tree, [baseline], name)
     await runAside(session, commit, args, { ...choices, overrides: new Map() }, options)
   } else {
+    // What cannot be set is told before anything is said to run.
+    textsOf(session.repo, overrides)
     report({ type: 'result', text: `Reproducing experiment '${name}'` })
     await runExperiment(session, writer, planner(session, args, options), choices)
   }
