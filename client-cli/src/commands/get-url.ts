@@ -16,14 +16,14 @@ export const command: Command = {
   name: 'get-url',
   summary: 'Bring a file or folder from a url or a path, and nothing else. Needs no repository here.',
   arguments: [
-    { name: '<url>', summary: 'A path, http(s)://…, s3://bucket/path, or remote://NAME/path.' },
+    { name: '<url>', summary: 'A path, http(s)://…, or remote://NAME/path.' },
     { name: '[out]', summary: 'Where it goes. Default: its own name, in this folder.' },
   ],
   options: [
     { flags: '-f, --force', summary: 'Replace what stands in the place.' },
     { flags: '-j, --jobs <n>', summary: 'How many bodies at a time.' },
   ],
-  examples: ['cairn get-url https://example.org/iris.csv', 'cairn get-url s3://bucket/scans scans'],
+  examples: ['cairn get-url https://example.org/iris.csv', 'cairn get-url remote://origin/scans scans'],
   run: (context, args, options) => {
     const [url = '', out] = args
     const place = placeFor(context.cwd, url, out)

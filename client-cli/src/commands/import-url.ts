@@ -17,7 +17,7 @@ export const command: Command = {
   description:
     "'cairn update' brings what it has become. Unlike what 'cairn import' brings, it is pushed to this repository's remote.",
   arguments: [
-    { name: '<url>', summary: 'A path, http(s)://…, s3://bucket/path, or remote://NAME/path.' },
+    { name: '<url>', summary: 'A path, http(s)://…, or remote://NAME/path.' },
     { name: '[out]', summary: 'Where it goes. Default: its own name, in this folder.' },
   ],
   options: [
