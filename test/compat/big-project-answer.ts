@@ -39,7 +39,7 @@ export async function answer(client: Client, project: string, row: Row, remote?:
     // Each names itself in its hints, and ends tables with blanks or not.
     const stdout = done.stdout
       .replaceAll(station.dir, '<dir>')
-      .replace(/\b(?:cairn|dvc) (?=[a-z]+\b)/g, '<client> ')
+      .replace(/(?<![\w./'])(?:cairn|dvc) (?=[a-z]+\b)/g, '<client> ')
       .replace(/ +$/gm, '')
     const status = station.git('status', '--short')
     return { code: done.code, stdout: shaped(stdout, row.form ?? 'text'), status, files: workspace(station.dir) }
@@ -48,10 +48,14 @@ export async function answer(client: Client, project: string, row: Row, remote?:
   }
 }
 
-function shaped(stdout: string, form: Form): unknown {
+function shaped(printed: string, form: Form): unknown {
+  // A folder with a file that may be executed is modified for stock, at each checkout again.
+  const stdout = printed.replace(/^M +features\/packed\/\n/m, '')
   if (form === 'nothing') return ''
   if (form === 'lines') return stdout.split('\n').map(sortFiles).toSorted()
   if (form === 'text') return stdout
+  if (form === 'boxes') return [...stdout.matchAll(/\| (\S(?:.*?\S)?) \|/g)].map(([, label]) => label).toSorted()
+  if (form === 'edges') return edgesOf(stdout)
   try {
     const value = JSON.parse(stdout) as object
     if (form === 'any order') return inOrder(value)
@@ -59,6 +63,13 @@ function shaped(stdout: string, form: Form): unknown {
   } catch {
     return stdout
   }
+}
+
+/** What Mermaid draws, whatever numbers its nodes have. */
+function edgesOf(stdout: string): string[] {
+  const labels = new Map([...stdout.matchAll(/(node\d+)\["(.*?)"\]/g)].map(([, id = '', label = '']) => [id, label]))
+  const edges = [...stdout.matchAll(/(node\d+)-->(node\d+)/g)]
+  return [...labels.values(), ...edges.map(([, from = '', to = '']) => `${labels.get(from)} --> ${labels.get(to)}`)].toSorted()
 }
 
 /** The files that a hint names stand in any order. */
