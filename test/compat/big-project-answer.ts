@@ -75,15 +75,16 @@ function edgesOf(stdout: string): string[] {
 /** The files that a hint names stand in any order. */
 const sortFiles = (line: string): string => (line.startsWith('\tgit add') ? line.split(' ').toSorted().join(' ') : line)
 
-/** Stages by name, and lists of files sorted. */
-function inOrder(value: object): unknown {
-  const entries = Object.entries(value).map(
-    ([key, each]: [string, unknown]) => [key, isTexts(each) ? each.toSorted() : each] as const,
-  )
+/** Keys by name and lists of files sorted, at any depth. */
+function inOrder(value: unknown): unknown {
+  if (Array.isArray(value)) {
+    const parts = value.map(inOrder)
+    return parts.every((part) => typeof part === 'string') ? parts.toSorted() : parts
+  }
+  if (typeof value !== 'object' || value === null) return value
+  const entries = Object.entries(value).map(([key, part]) => [key, inOrder(part)] as const)
   return Object.fromEntries(entries.toSorted(([a], [b]) => (a < b ? -1 : 1)))
 }
-
-const isTexts = (value: unknown): value is string[] => Array.isArray(value) && value.every((each) => typeof each === 'string')
 
 /** What the user sees: everything but Git's and dvc's own folders, stage files by their bytes, other files by their digest. */
 function workspace(dir: string): Record<string, string | undefined> {
