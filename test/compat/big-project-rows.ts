@@ -186,6 +186,8 @@ export const NOT_YET: ReadonlySet<string> = new Set<string>([
   'changing: gc -w --dry',
   'changing: gc -w -f',
   'changing: gc -aT -f',
+  'with a folder: push -q, rm -r .dvc/cache images assets/beta.txt work/merged, pull',
+  'with a Cairn server: push -q, rm -r .dvc/cache images assets/beta.txt work/merged, pull',
   'with a folder: push -q, rm -r .dvc/cache images models/report.md, pull images/s0 models/dvc.yaml:report',
   'with a Cairn server: push -q, rm -r .dvc/cache images models/report.md, pull images/s0 models/dvc.yaml:report',
   'changing: stage add -n more -d README.md -o more.txt cp\u00a0README.md\u00a0more.txt',
