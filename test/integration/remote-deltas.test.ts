@@ -226,4 +226,12 @@ describe('the difference of two files', () => {
     const many = changedIn(left, ...Array.from({ length: 4000 }, (_, index): [number, number] => [index * 2000, 1]))
     expect((await difference(left, many, false)).segments.length).toBeLessThanOrEqual(1024)
   })
+
+  test('a change in a file that also grew at its end costs the change, on a line of any speed', async () => {
+    const left = base.subarray(0, 6 * MIB)
+    const right = Buffer.concat([changedIn(left, [MIB, 100]), Buffer.from('one more line')])
+    const found = await difference(left, right, false)
+    expect(made(left, right, found).equals(right)).toBe(true)
+    expect(found.literalBytes).toBeLessThanOrEqual(2 * 8192)
+  })
 })

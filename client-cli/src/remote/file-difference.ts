@@ -105,7 +105,7 @@ async function compare(pair: Pair, { mayChunk }: CompareOptions): Promise<FileDi
   }
   const literal = around([{ base: LITERAL, offset: middle.start, length: middle.end - middle.start }])
   if (literal.literalBytes <= SMALL_BYTES) return literal
-  const inPlace = baseSize === size ? around(await commonBlocks(pair, middle)) : literal
+  const inPlace = around(await commonBlocks(pair, { ...middle, baseSize }))
   const baseMiddle = { fd: pair.base, start: prefix, end: baseSize - suffix }
   const tooLong = Math.max(middle.end - middle.start, baseMiddle.end - baseMiddle.start) > MOST_CHUNKED_BYTES
   if (tooLong || inPlace.literalBytes <= Math.max(SMALL_BYTES, size / 256) || !(await mayChunk())) return inPlace
@@ -147,13 +147,17 @@ async function commonSuffix(
   return most
 }
 
-/** Copies and literals of a part that stands at the same place in both. */
-async function commonBlocks({ base, file, breathe }: Pair, { start, end }: { start: number; end: number }): Promise<Segment[]> {
+/** Copies and literals of a part of the file: what stands at the same place in the base is copied. */
+async function commonBlocks(
+  { base, file, breathe }: Pair,
+  { start, end, baseSize }: { start: number; end: number; baseSize: number },
+): Promise<Segment[]> {
   const [left, right] = blocks()
   const segments: Segment[] = []
-  for (let at = start; at < end; at += BLOCK_BYTES) {
+  const both = Math.max(start, Math.min(end, baseSize))
+  for (let at = start; at < both; at += BLOCK_BYTES) {
     await breathe()
-    const length = Math.min(BLOCK_BYTES, end - at)
+    const length = Math.min(BLOCK_BYTES, both - at)
     readFully(base, left, at, length)
     readFully(file, right, at, length)
     const step = left.subarray(0, length).equals(right.subarray(0, length)) ? length : FINE_BYTES
@@ -163,6 +167,7 @@ async function commonBlocks({ base, file, breathe }: Pair, { start, end }: { sta
       addSegment(segments, { base: same ? 0 : LITERAL, offset: at + fine, length: to - fine })
     }
   }
+  addSegment(segments, { base: LITERAL, offset: both, length: end - both })
   return segments
 }
 
