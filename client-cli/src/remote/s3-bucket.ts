@@ -21,9 +21,22 @@ export function openBucket(config: RemoteConfig, env: Env): S3Bucket {
   const url = new URL(config.url)
   const path = decodeURIComponent(url.pathname).replace(/^\/+|\/+$/g, '')
   if (url.hostname === '') throw new CairnError('CONFIG', `remote '${config.name}': '${config.url}' names no bucket`)
+  refuseUnheeded(config)
   const settings = settingsOf(config, env)
   let loading: Promise<Client> | undefined
   return { bucket: url.hostname, prefix: path === '' ? '' : `${path}/`, client: () => (loading ??= loadClient(settings)) }
+}
+
+/** Options of stock dvc that say how objects are protected: not heeding them in silence would store them otherwise than asked. */
+const UNHEEDED =
+  /^(sse|sse_kms_key_id|sse_customer_(algorithm|key)|acl|grant_(read|read_acp|write_acp|full_control)|configpath|allow_anonymous_login)$/
+
+function refuseUnheeded({ name, options }: RemoteConfig): void {
+  const unheeded = Object.keys(options).filter((option) => UNHEEDED.test(option))
+  if (unheeded.length === 0) return
+  throw new CairnError('CONFIG', `remote '${name}': cairn does not know how to heed ${unheeded.join(', ')}`, {
+    hint: 'Use stock dvc for this remote, or set them as defaults of the bucket and remove them here.',
+  })
 }
 
 interface Settings {
