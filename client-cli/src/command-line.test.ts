@@ -1,6 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import type { Command } from './command.ts'
-import type { CommandEntry } from './commands/index.ts'
+import type { Command, CommandEntry } from './command.ts'
 import { parseCommandLine } from './command-line.ts'
 
 const push: Command = {

@@ -1,7 +1,6 @@
 import { Command as Parser, CommanderError, Option } from 'commander'
 import { CairnError } from '@cairn/protocol/error'
-import type { Command, Options, OptionSpec } from './command.ts'
-import type { CommandEntry } from './commands/index.ts'
+import type { Command, CommandEntry, Options, OptionSpec } from './command.ts'
 import { findLong, writeOut } from './abbreviations.ts'
 import { GLOBAL_OPTIONS } from './global-options.ts'
 import { commandHelp, groupHelp, overview, usageLine } from './help.ts'

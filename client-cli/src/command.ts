@@ -49,3 +49,10 @@ export interface Command {
   /** Returns the exit code; undefined is 0. Failures throw CairnError. */
   run(context: Context, args: readonly string[], options: Options): Promise<number | void>
 }
+
+export interface CommandEntry {
+  name: string
+  summary: string
+  /** Loaded only when the command is called, so that starting costs the same however many there are. */
+  load: () => Promise<Command>
+}

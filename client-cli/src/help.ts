@@ -1,6 +1,5 @@
 import type { Command as Parser } from 'commander'
-import type { Command } from './command.ts'
-import type { CommandEntry } from './commands/index.ts'
+import type { Command, CommandEntry } from './command.ts'
 
 const EXIT_CODES = `Exit codes:
   0    done

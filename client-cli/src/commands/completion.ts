@@ -1,10 +1,9 @@
 import { CairnError } from '@cairn/protocol/error'
-import type { Command } from '../command.ts'
+import type { Command, CommandEntry } from '../command.ts'
 import { bashCompletion } from './completion-bash.ts'
 import { fishCompletion } from './completion-fish.ts'
 import { commandWords } from './completion-words.ts'
 import { zshCompletion } from './completion-zsh.ts'
-import type { CommandEntry } from './index.ts'
 
 const SHELLS = { bash: bashCompletion, zsh: zshCompletion, fish: fishCompletion }
 
