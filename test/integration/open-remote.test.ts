@@ -117,10 +117,10 @@ test('a path is a directory, and remote:// a folder below another remote', async
 })
 
 test('what cairn cannot read is said with what it can', async () => {
-  await expect(open(remoteConfig('s3://bucket/x'))).rejects.toMatchObject({
+  await expect(open(remoteConfig('gs://bucket/x'))).rejects.toMatchObject({
     code: 'CONFIG',
     exit: 251,
-    message: expect.stringContaining('s3://') as string,
+    message: expect.stringContaining('gs://') as string,
   })
   await expect(open('[core]\n')).rejects.toMatchObject({ code: 'CONFIG' })
 })
