@@ -81,7 +81,9 @@ describe('goals', () => {
 
   test('every goal speaks of an operation or a figure that only its own set has', () => {
     const names = GOALS.map((goal) => `${goal.set}/${goal.kind === 'most' ? goal.name : goal.operation}`)
-    expect(names.every((name) => /^(local|transfer|wide local|wide transfer|big|latency|scale|pipeline of \d+|project)\/./.test(name))).toBe(true)
+    expect(
+      names.every((name) => /^(local|transfer|wide local|wide transfer|big|latency|scale|pipeline of \d+|project)\/./.test(name)),
+    ).toBe(true)
   })
 })
 
