@@ -177,6 +177,7 @@ export const NOT_YET: ReadonlySet<string> = new Set<string>([
   'telling: exp show --json',
   'telling: artifacts get . nosuch',
   'changing: edits, repro --dry -P',
+  'changing: edits, commit -f',
   'changing: checkout, git checkout -q v1.0, checkout --summary',
   'changing: edits, add images/s0/f0.txt',
   'changing: remove images.dvc --outs',
