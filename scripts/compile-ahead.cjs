@@ -19,16 +19,11 @@ const leave = (code) => {
 }
 setTimeout(() => leave(1), 20_000).unref()
 
-/** The command ends the process; here its end is only noted. */
-function run(...argv) {
-  return new Promise((resolve) => {
-    process.exit = (code) => {
-      process.removeAllListeners('SIGINT').removeAllListeners('SIGTERM').removeAllListeners('SIGHUP')
-      resolve(code)
-      return new Promise(() => {})
-    }
-    void loaded.exports.runCairn(argv, { HOME: dir, PATH: process.env.PATH })
-  })
+/** A command that is done sets a clock to end the process; here there are more to come. */
+async function run(...argv) {
+  process.exit = () => undefined
+  await loaded.exports.runCairn(argv, { HOME: dir, PATH: process.env.PATH })
+  process.removeAllListeners('SIGINT').removeAllListeners('SIGTERM').removeAllListeners('SIGHUP')
 }
 
 async function main() {
