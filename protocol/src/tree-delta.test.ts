@@ -4,7 +4,8 @@ import { describe, expect, test } from 'vitest'
 import { makeDigest } from './digest.ts'
 import { MAX_TREE_DELTA_BYTES } from './limits.ts'
 import { serializeTree, type TreeEntry } from './tree.ts'
-import { applyTreeDelta, encodeTreeDelta } from './tree-delta.ts'
+import { applyTreeDelta } from './tree-delta.ts'
+import { encodeTreeDelta } from './tree-difference.ts'
 
 const LIMIT = 1 << 20
 
