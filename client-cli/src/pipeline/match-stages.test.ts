@@ -28,5 +28,6 @@ describe('patterns for stages', () => {
     expect(shellPattern('a.b+(c)').test('a.b+(c)')).toBe(true)
     expect(shellPattern('a.b').test('axb')).toBe(false)
     expect(shellPattern('[!-]x[]').test('ax[]')).toBe(true)
+    expect(shellPattern('a-*').test('a-b')).toBe(true)
   })
 })

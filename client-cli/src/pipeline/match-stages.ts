@@ -23,7 +23,7 @@ export function shellPattern(pattern: string): RegExp {
     if (set !== undefined && set !== '') return `[${negated ? '^' : ''}${set.replace(/[\\\]^[]/g, '\\$&')}]`
     if (part === '*') return '.*'
     if (part === '?') return '.'
-    return part.replace(/[.*+?^${}()|[\]\\/-]/g, '\\$&')
+    return part.replace(/[.*+?^${}()|[\]\\/]/g, '\\$&')
   })
   return new RegExp(`^(?:${source})$`, 'su')
 }
