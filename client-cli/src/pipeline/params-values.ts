@@ -1,3 +1,4 @@
+import { shellPattern } from './match-stages.ts'
 import { type Content, type Naming, readContent } from './read-content.ts'
 import type { RevisionContent } from './revision-content.ts'
 import { entriesOf } from './yaml-text.ts'
@@ -73,11 +74,4 @@ function selectSteps(value: unknown, paths: ReadonlyArray<readonly string[]>): u
 const following = (paths: ReadonlyArray<readonly string[]>, key: string): string[][] =>
   paths.filter(([step = '']) => matches(step, key)).map(([, ...rest]) => rest)
 
-function matches(step: string, key: string): boolean {
-  if (!/[*?[]/.test(step)) return step === key
-  const pattern = step
-    .replace(/[.+^${}()|\\]/g, '\\$&')
-    .replaceAll('*', '.*')
-    .replaceAll('?', '.')
-  return new RegExp(`^${pattern.replaceAll('[!', '[^')}$`, 's').test(key)
-}
+const matches = (step: string, key: string): boolean => (/[*?[]/.test(step) ? shellPattern(step).test(key) : step === key)
