@@ -11,6 +11,7 @@ import { CairnError, isCode } from '@cairn/protocol/error'
 import { isDeltaKey } from './blob-key.ts'
 import { type Piece, readPieces } from './pieces.ts'
 import type { BlobStore, ByteRange, ObjectRow } from './ports.ts'
+import { createRecent, type Recent } from './recent.ts'
 import type { Stores } from './stores.ts'
 
 /** A recipe at rest never changes, and each range of its object asks for it. */
@@ -69,21 +70,15 @@ export async function* readStored(
   }
 }
 
-const kept = new WeakMap<BlobStore, Map<string, StoredRecipe>>()
+const kept = new WeakMap<BlobStore, Recent<StoredRecipe>>()
 
 async function loadRecipe(blobs: BlobStore, key: string, signal: AbortSignal): Promise<StoredRecipe> {
-  const memory = kept.get(blobs) ?? new Map<string, StoredRecipe>()
+  const memory = kept.get(blobs) ?? createRecent<StoredRecipe>(KEPT_BYTES, ({ headerBytes }) => headerBytes)
   kept.set(blobs, memory)
-  const stored = memory.get(key) ?? (await readRecipe(blobs, key, signal))
-  memory.delete(key)
-  memory.set(key, stored)
-  let bytes = 0
-  for (const { headerBytes } of memory.values()) bytes += headerBytes
-  for (const [oldest, { headerBytes }] of memory) {
-    if (bytes <= KEPT_BYTES) break
-    memory.delete(oldest)
-    bytes -= headerBytes
-  }
+  const known = memory.find(key)
+  if (known) return known
+  const stored = await readRecipe(blobs, key, signal)
+  memory.keep(key, stored)
   return stored
 }
 

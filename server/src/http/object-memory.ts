@@ -1,4 +1,5 @@
 import type { ObjectRow } from '../domain/ports.ts'
+import { createRecent } from '../domain/recent.ts'
 
 /**
  * The bytes of small objects and of trees that were asked for lately: a stock client asks for each tree several times.
@@ -14,31 +15,16 @@ const MAX_SHARE = 4
 /** What an entry costs beside its bytes. */
 const OVERHEAD_BYTES = 300
 
+const costOf = (bytes: Uint8Array): number => bytes.length + OVERHEAD_BYTES
+
 export function createObjectMemory(maxBytes: number): ObjectMemory {
-  const entries = new Map<string, Uint8Array>()
-  let used = 0
+  const recent = createRecent(maxBytes, costOf)
   const keyOf = (row: ObjectRow) => `${row.blobId}@${row.offset}`
 
   return {
-    find(row) {
-      const key = keyOf(row)
-      const bytes = entries.get(key)
-      if (!bytes) return undefined
-      entries.delete(key)
-      entries.set(key, bytes)
-      return bytes
-    },
+    find: (row) => recent.find(keyOf(row)),
     keep(row, bytes) {
-      const cost = bytes.length + OVERHEAD_BYTES
-      const key = keyOf(row)
-      if (cost * MAX_SHARE > maxBytes || entries.has(key)) return
-      entries.set(key, bytes)
-      used += cost
-      for (const [oldest, kept] of entries) {
-        if (used <= maxBytes) break
-        entries.delete(oldest)
-        used -= kept.length + OVERHEAD_BYTES
-      }
+      if (costOf(bytes) * MAX_SHARE <= maxBytes) recent.keep(keyOf(row), bytes)
     },
   }
 }
