@@ -1,14 +1,13 @@
 import { closeSync, openSync, readSync, statSync } from 'node:fs'
 import { setImmediate } from 'node:timers/promises'
-import { type Chunk } from '@cairn/protocol/chunks'
-import { addSegment, LITERAL, literalBytes, packRecipe, type Segment } from '@cairn/protocol/delta'
+import { LITERAL, literalBytes, packRecipe, type Segment } from '@cairn/protocol/delta'
 import type { DeltaStream } from '@cairn/protocol/delta-stream'
 import { type Digest, isTree } from '@cairn/protocol/digest'
 import { CairnError, isCode } from '@cairn/protocol/error'
 import { formatBytes } from '../report/progress.ts'
 import { type DeltaApi, wholeInstead } from './delta-api.ts'
 import type { CairnFetch, FetchWay, Tally } from './fetch-run.ts'
-import { chunksOfFile, placesOf } from './file-difference.ts'
+import { chunksOfFile, matchChunks, placesOf } from './file-difference.ts'
 import { SMALLEST_DELTA_OBJECT } from './push-delta.ts'
 
 /** A larger share of new bytes is fetched whole. */
@@ -99,25 +98,13 @@ async function planByChunks(
   const [base] = have
   if (!base || !(await deltas.isSlow(digest, signal))) return undefined
   const wanted = await deltas.chunks(digest, signal)
-  const segments = matchChunks(wanted, placesOf(await chunksOfFile(base.path, signal), 0))
+  const segments = matchChunks(wanted, placesOf(await chunksOfFile(base.path, signal), 0), 0)
   const size = wanted.reduce((sum, chunk) => sum + chunk.length, 0)
   const literals = segments.filter((segment) => segment.base === LITERAL)
   const wire = literals.reduce((sum, segment) => sum + segment.length, 0)
   if (size < SMALLEST_DELTA_OBJECT || wire > size * MOST_LITERALS || literals.length > MOST_PARTS) return undefined
   const parts = partsAhead(literals, (range) => deltas.part(digest, range, signal))
   return { bytes: putTogether(segments, [base.path], parts), wire: wire + wanted.length * 20 }
-}
-
-/** Literals are where they are in the object. */
-function matchChunks(wanted: readonly Chunk[], places: ReadonlyMap<string, number>): Segment[] {
-  const segments: Segment[] = []
-  let at = 0
-  for (const { md5, length } of wanted) {
-    const place = places.get(md5)
-    addSegment(segments, place === undefined ? { base: LITERAL, offset: at, length } : { base: 0, offset: place, length })
-    at += length
-  }
-  return segments
 }
 
 /** Gives the bytes of one literal after the other, and asks for those to come ahead of their time. */

@@ -1,8 +1,8 @@
-import { createHash } from 'node:crypto'
 import { closeSync, fstatSync, openSync, readSync } from 'node:fs'
 import { setImmediate } from 'node:timers/promises'
 import { type Chunk, createChunkLister } from '@cairn/protocol/chunks'
 import { addSegment, LITERAL, type Segment } from '@cairn/protocol/delta'
+import { createMd5 } from '../cache/md5.ts'
 
 /** A file as pieces of a base, which `base: 0` stands for, and its own bytes; literals are where they are in the file. */
 export interface FileDifference {
@@ -76,6 +76,18 @@ export function placesOf(chunks: readonly Chunk[], start: number): Map<string, n
     offset += length
   }
   return places
+}
+
+/** Copies of the chunks that have a place, and literals, which are where they are in the file; the first chunk starts at `start`. */
+export function matchChunks(chunks: readonly Chunk[], places: ReadonlyMap<string, number>, start: number): Segment[] {
+  const segments: Segment[] = []
+  let at = start
+  for (const { md5, length } of chunks) {
+    const place = places.get(md5)
+    addSegment(segments, place === undefined ? { base: LITERAL, offset: at, length } : { base: 0, offset: place, length })
+    at += length
+  }
+  return segments
 }
 
 interface Pair {
@@ -173,7 +185,7 @@ async function commonBlocks(
 
 async function listChunks({ fd, start, end }: Stretch, breathe: () => Promise<void>): Promise<Chunk[]> {
   const chunks: Chunk[] = []
-  const lister = createChunkLister(newMd5, (chunk) => chunks.push(chunk))
+  const lister = createChunkLister(createMd5, (chunk) => chunks.push(chunk))
   const buffer = Buffer.allocUnsafe(BLOCK_BYTES)
   for (let at = start; at < end; at += BLOCK_BYTES) {
     await breathe()
@@ -186,14 +198,7 @@ async function listChunks({ fd, start, end }: Stretch, breathe: () => Promise<vo
 }
 
 async function match(places: ReadonlyMap<string, number>, stretch: Stretch, breathe: () => Promise<void>): Promise<Segment[]> {
-  const segments: Segment[] = []
-  let at = stretch.start
-  for (const { md5, length } of await listChunks(stretch, breathe)) {
-    const place = places.get(md5)
-    addSegment(segments, place === undefined ? { base: LITERAL, offset: at, length } : { base: 0, offset: place, length })
-    at += length
-  }
-  return segments
+  return matchChunks(await listChunks(stretch, breathe), places, stretch.start)
 }
 
 /** Fewer and longer segments where that costs little: short copies between literals become literals. */
@@ -233,11 +238,6 @@ function readFully(fd: number, buffer: Buffer, position: number, length: number)
     if (read === 0) return
     done += read
   }
-}
-
-function newMd5(): { update(bytes: Uint8Array): void; digest(): string } {
-  const md5 = createHash('md5')
-  return { update: (bytes) => void md5.update(bytes), digest: () => md5.digest('hex') }
 }
 
 /** Comparing keeps the thread busy; others get their turn every few blocks. */
