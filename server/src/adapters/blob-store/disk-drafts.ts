@@ -5,12 +5,11 @@ import { CairnError, isCode } from '@cairn/protocol/error'
 import { partRange } from '../../domain/part-plan.ts'
 import type { BlobDraft, BlobStore, Bytes } from '../../domain/ports.ts'
 import { abortable } from './abortable.ts'
-import { moveDurably, onDisk, syncFolders, unlinkIfThere } from './disk-files.ts'
+import { blocks, moveDurably, onDisk, syncFolders, unlinkIfThere, writeBlock } from './disk-files.ts'
 import { assertKey } from './key.ts'
 
 type Drafts = Pick<BlobStore, 'beginDraft' | 'putPart' | 'completeDraft' | 'dropDraft'>
 
-const WRITE_BYTES = 512 * 1024
 /** The disk begins to write while the part still arrives, so that little is left to wait for at its end. */
 const SYNC_BYTES = 4 << 20
 
@@ -93,7 +92,7 @@ async function writeAt(file: FileHandle, key: string, start: number, bytes: Byte
   try {
     for await (const block of blocks(bytes)) {
       await writing
-      writing = onDisk(key, () => writeBlock(file, block.chunks, position, block.length))
+      writing = onDisk(key, () => writeBlock(file, block, position))
       writing.catch(() => undefined)
       position += block.length
       unsynced += block.length
@@ -107,27 +106,4 @@ async function writeAt(file: FileHandle, key: string, start: number, bytes: Byte
   }
   await writing
   await syncing
-}
-
-async function* blocks(bytes: Bytes): AsyncGenerator<{ chunks: Uint8Array[]; length: number }, void> {
-  let chunks: Uint8Array[] = []
-  let length = 0
-  for await (const chunk of bytes) {
-    chunks.push(chunk)
-    length += chunk.length
-    if (length < WRITE_BYTES) continue
-    yield { chunks, length }
-    chunks = []
-    length = 0
-  }
-  if (length > 0) yield { chunks, length }
-}
-
-/** A full disk takes a part of a write without an error, and refuses the next one. */
-async function writeBlock(file: FileHandle, chunks: Uint8Array[], position: number, length: number): Promise<void> {
-  const { bytesWritten } = await file.writev(chunks, position)
-  if (bytesWritten === length) return
-  const rest = Buffer.concat(chunks).subarray(bytesWritten)
-  for (let done = 0; done < rest.length;)
-    done += (await file.write(rest, done, rest.length - done, position + bytesWritten + done)).bytesWritten
 }

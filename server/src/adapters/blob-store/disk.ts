@@ -7,11 +7,9 @@ import { CairnError, isCode } from '@cairn/protocol/error'
 import type { BlobStat, BlobStore, ByteRange, Bytes } from '../../domain/ports.ts'
 import { abortable } from './abortable.ts'
 import { diskDrafts } from './disk-drafts.ts'
-import { onDisk, storageError, syncFolder, syncFolders, unlinkIfThere } from './disk-files.ts'
+import { blocks, onDisk, storageError, syncFolder, syncFolders, unlinkIfThere, writeBlock } from './disk-files.ts'
 import { assertKey } from './key.ts'
 
-// A body arrives in chunks of 64 KiB at most, and one write for 8 of them costs less than half of 8 writes.
-const WRITE_BYTES = 512 * 1024
 /** Read at once, without a stream. */
 const SHORT_BYTES = 256 * 1024
 
@@ -96,7 +94,10 @@ async function writeDurably(unfinished: string, target: string, bytes: Bytes): P
   const file = await onDisk(target, () => createFile(unfinished))
   try {
     let size = 0
-    for await (const block of blocks(bytes)) size += await onDisk(target, () => writeAll(file, block))
+    for await (const block of blocks(bytes)) {
+      await onDisk(target, () => writeBlock(file, block, size))
+      size += block.length
+    }
     const created = await onDisk(target, () => moveTo(unfinished, target))
     name = target
     await onDisk(target, () => file.datasync())
@@ -111,20 +112,6 @@ async function writeDurably(unfinished: string, target: string, bytes: Bytes): P
   }
 }
 
-async function* blocks(bytes: Bytes): AsyncGenerator<Uint8Array[], void> {
-  let chunks: Uint8Array[] = []
-  let length = 0
-  for await (const chunk of bytes) {
-    chunks.push(chunk)
-    length += chunk.length
-    if (length < WRITE_BYTES) continue
-    yield chunks
-    chunks = []
-    length = 0
-  }
-  if (length > 0) yield chunks
-}
-
 async function createFile(target: string): Promise<FileHandle> {
   try {
     return await open(target, 'wx', 0o600)
@@ -133,17 +120,6 @@ async function createFile(target: string): Promise<FileHandle> {
     await mkdir(path.dirname(target), { recursive: true, mode: 0o700 })
     return await open(target, 'wx', 0o600)
   }
-}
-
-/** A full disk takes a part of a write without an error, and refuses the next one. */
-async function writeAll(file: FileHandle, block: Uint8Array[]): Promise<number> {
-  const length = block.reduce((sum, chunk) => sum + chunk.length, 0)
-  const { bytesWritten } = await file.writev(block)
-  if (bytesWritten < length) {
-    const rest = Buffer.concat(block).subarray(bytesWritten)
-    for (let offset = 0; offset < rest.length;) offset += (await file.write(rest, offset)).bytesWritten
-  }
-  return length
 }
 
 /** Resolves with the first folder that had to be made for it. */
