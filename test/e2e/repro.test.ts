@@ -1,9 +1,8 @@
-import { spawn } from 'node:child_process'
 import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
-import { CAIRN, createWorkstation, type Workstation } from '../rig/project.ts'
+import { createWorkstation, type Workstation } from '../rig/project.ts'
 
 let here: Workstation
 const file = (name: string) => path.join(here.dir, name)
@@ -67,11 +66,10 @@ describe('repro -j', () => {
       'dvc.yaml',
       `stages:\n${stage('a', `${meet('a', ['b'])}; echo $$ > a.pid; exec sleep 60`)}${stage('b', `${meet('b', ['a'])}; echo $$ > b.pid; exec sleep 60`)}`,
     )
-    const running = spawn(CAIRN, ['repro', '-j', '2'], { cwd: here.dir, env: { ...process.env, ...here.env }, stdio: 'pipe' })
-    const ended = new Promise<number | null>((resolve) => running.on('exit', resolve))
+    const { child, ended } = here.start('repro', '-j', '2')
     while (!existsSync(file('a.pid')) || !existsSync(file('b.pid'))) await sleep(20)
     await sleep(50)
-    running.kill('SIGINT')
+    child.kill('SIGINT')
     expect(await ended).toBe(252)
     for (const name of ['a', 'b']) expect(() => process.kill(Number(read(`${name}.pid`)), 0)).toThrow('ESRCH')
     expect(JSON.parse(read('.dvc/tmp/rwlock'))).toEqual({})

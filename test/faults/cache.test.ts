@@ -16,7 +16,7 @@ import {
 import path from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
-import { CAIRN, createWorkstation, folderDigest, run, type Workstation } from '../rig/project.ts'
+import { CAIRN, createWorkstation, folderDigest, run, type Running, type Workstation } from '../rig/project.ts'
 
 let here: Workstation
 let started: ChildProcess[] = []
@@ -51,10 +51,10 @@ function wrongObjects(): string[] {
     })
 }
 
-function start(...args: string[]): { child: ChildProcess; ended: Promise<number | null> } {
-  const child = spawn(CAIRN, args, { cwd: here.dir, env: { ...process.env, ...here.env }, stdio: 'ignore' })
-  started.push(child)
-  return { child, ended: new Promise((resolve) => child.on('close', (code) => resolve(code))) }
+function start(...args: string[]): Running {
+  const running = here.start(...args)
+  started.push(running.child)
+  return running
 }
 
 const canMount = spawnSync('unshare', ['-rm', 'true']).status === 0

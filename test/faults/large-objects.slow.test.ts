@@ -1,4 +1,3 @@
-import { spawn } from 'node:child_process'
 import { readFileSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
@@ -7,7 +6,7 @@ import { createHttpClient } from '../../client-cli/src/remote/http-client.ts'
 import type { Remote } from '../../client-cli/src/remote/remote.ts'
 import { startFaultProxy, type FaultProxy } from '../rig/fault-proxy.ts'
 import { randomBlock, seeded } from '../rig/images.ts'
-import { CAIRN, createWorkstation, type Workstation } from '../rig/project.ts'
+import { createWorkstation, type Workstation } from '../rig/project.ts'
 import { digestOf, type ServerProcess, startServerProcess, startTestServer, type TestServer } from '../rig/server.ts'
 import { createStockedCache, quietly, type StockedCache } from '../rig/stocked-cache.ts'
 
@@ -52,10 +51,9 @@ describe('a large file', { timeout: 90_000 }, () => {
     expect(readFileSync(path.join(other.dir, 'large')).equals(readFileSync(path.join(station.dir, 'large')))).toBe(true)
   /** Starts a command; `killed` tells whether `kill` ended it. */
   const start = (at: Workstation, ...args: string[]) => {
-    const child = spawn(CAIRN, args, { cwd: at.dir, env: { ...process.env, ...at.env }, stdio: 'ignore' })
+    const { child, ended } = at.start(...args)
     let killed = false
-    const ended = new Promise<boolean>((resolve) => child.on('exit', () => resolve(killed)))
-    return { ended, kill: () => void (killed ||= child.kill('SIGKILL')) }
+    return { ended: ended.then(() => killed), kill: () => void (killed ||= child.kill('SIGKILL')) }
   }
 
   test('whose push was killed at nine tenths goes up with the rest only', async () => {

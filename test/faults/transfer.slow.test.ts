@@ -1,4 +1,3 @@
-import { spawn } from 'node:child_process'
 import { existsSync, mkdirSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
@@ -10,7 +9,7 @@ import { localTree } from '../../client-cli/src/remote/outgoing.ts'
 import type { Remote } from '../../client-cli/src/remote/remote.ts'
 import { startFaultProxy, type FaultProxy } from '../rig/fault-proxy.ts'
 import { randomBlock, seeded } from '../rig/images.ts'
-import { CAIRN, createWorkstation, folderDigest, type Workstation } from '../rig/project.ts'
+import { createWorkstation, folderDigest, type Workstation } from '../rig/project.ts'
 import { digestOf, type ServerProcess, startServerProcess, startTestServer, type TestServer } from '../rig/server.ts'
 import { createStockedCache, quietly, type StockedCache } from '../rig/stocked-cache.ts'
 
@@ -113,8 +112,7 @@ describe('a server that dies', () => {
       station.git('clone', '-q', station.dir, clone)
 
       let killed = false
-      const child = spawn(CAIRN, ['pull'], { cwd: clone, env: { ...process.env, ...station.env }, stdio: 'ignore' })
-      const ended = new Promise((resolve) => child.on('exit', resolve))
+      const { child, ended } = station.at(clone).start('pull')
       proxy.faults.onDown = (_, chunk, total) => {
         if (total > 4_000_000 && !killed) killed = child.kill('SIGKILL')
         return chunk

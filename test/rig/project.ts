@@ -1,4 +1,4 @@
-import { execFileSync, spawn } from 'node:child_process'
+import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import { lstatSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, renameSync, rmSync } from 'node:fs'
 import os from 'node:os'
@@ -54,6 +54,12 @@ function cleanEnv(extra: Record<string, string | undefined> = {}): NodeJS.Proces
   }
 }
 
+/** A command that goes on meanwhile. `ended` is its exit code; null when a signal ended it. */
+export interface Running {
+  child: ChildProcess
+  ended: Promise<number | null>
+}
+
 /** A workstation: a home of its own, so that credentials and site caches of two do not meet. */
 export interface Workstation {
   home: string
@@ -62,6 +68,8 @@ export interface Workstation {
   /** Fails the test with both streams when the exit code is not 0. */
   cairn(...args: string[]): Promise<Finished>
   tryCairn(...args: string[]): Promise<Finished>
+  /** Does not wait for its end; nobody reads what it prints. */
+  start(...args: string[]): Running
   git(...args: string[]): string
   env: Record<string, string>
   /** The same home in another folder. */
@@ -92,6 +100,10 @@ function workstation(home: string, dir: string, env: Record<string, string>): Wo
       const done = await tryCairn(...args)
       if (done.code !== 0) throw new Error(`cairn ${args.join(' ')} exited with ${done.code}\n${done.stdout}\n${done.stderr}`)
       return done
+    },
+    start(...args) {
+      const child = spawn(CAIRN, args, { cwd: dir, env: cleanEnv(env), stdio: 'ignore' })
+      return { child, ended: new Promise((resolve) => child.on('close', resolve)) }
     },
     git: (...args) =>
       execFileSync('git', args, { cwd: dir, env: cleanEnv(env), encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'] }).trim(),
