@@ -7,6 +7,7 @@ import { loadStages } from '../pipeline/load.ts'
 import { compareSnapshots, type Row, rowsInside, shown, type SnapshotDiff } from '../pipeline/snapshot-diff.ts'
 import { type DataStatus, dataStatusJson, dataStatusText } from '../pipeline/snapshot-text.ts'
 import { cachedOuts, recordedSnapshot, type Snapshot, standingSnapshot } from '../pipeline/snapshot.ts'
+import { isAtOrBelow, overlaps } from '../pipeline/stage-path.ts'
 import type { Out, Stage } from '../pipeline/stage.ts'
 import { revisionTree } from '../repo/file-tree.ts'
 import { readGitStatus } from '../repo/git-status.ts'
@@ -95,7 +96,7 @@ function targetFilter(session: Session, sides: readonly Stage[][], args: readonl
   if (args.length === 0) return { out: () => true, path: () => true }
   const paths = args.flatMap((arg) => pathsOf(session, sides, arg))
   return {
-    out: (out) => paths.some((wanted) => isAtOrBelow(out.path, wanted) || isAtOrBelow(wanted, out.path)),
+    out: (out) => paths.some((wanted) => overlaps(out.path, wanted)),
     path: (file) => paths.some((wanted) => isAtOrBelow(file, wanted)),
   }
 }
@@ -115,8 +116,6 @@ function pathsOf({ cwd, report }: Session, sides: readonly Stage[][], arg: strin
   report({ type: 'warning', text: why })
   return []
 }
-
-const isAtOrBelow = (file: string, folder: string): boolean => file === folder || file.startsWith(`${folder}/`)
 
 /** Files of folders only when each is looked at by itself, as dvc does. */
 function notInCache(recorded: Snapshot, { workspace }: Session, granular: boolean): Row[] {

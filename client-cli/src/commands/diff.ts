@@ -8,6 +8,7 @@ import { loadStages } from '../pipeline/load.ts'
 import { compareSnapshots, type Row, rowsInside, shown } from '../pipeline/snapshot-diff.ts'
 import { diffJson, diffRows, diffText, type RevisionDiff } from '../pipeline/snapshot-text.ts'
 import { cachedOuts, recordedSnapshot, type Snapshot, standingSnapshot } from '../pipeline/snapshot.ts'
+import { isAtOrBelow } from '../pipeline/stage-path.ts'
 import { tableText } from '../pipeline/table.ts'
 import { isCached } from '../pipeline/observe.ts'
 import { revisionTree } from '../repo/file-tree.ts'
@@ -80,14 +81,14 @@ function targetFilter(
   const isKnown = (location: string) =>
     existsSync(path.join(repo.root, location)) || snapshots.some((snapshot) => isIn(snapshot, location))
   if (!wanted.some(isKnown)) throw new CairnError('FAILED', `'${targets.join("', '")}' does not exist, in neither of the two`)
-  return (file) => wanted.some((location) => location === '' || file === location || file.startsWith(`${location}/`))
+  return (file) => wanted.some((location) => location === '' || isAtOrBelow(file, location))
 }
 
 function isIn(snapshot: Snapshot, location: string): boolean {
   for (const [out, entry] of snapshot) {
-    if (out === location || out.startsWith(`${location}/`)) return true
+    if (isAtOrBelow(out, location)) return true
     if (!location.startsWith(`${out}/`)) continue
-    if (rowsInside(out, entry)?.some((row) => row.path === location || row.path.startsWith(`${location}/`))) return true
+    if (rowsInside(out, entry)?.some((row) => isAtOrBelow(row.path, location))) return true
   }
   return false
 }

@@ -1,6 +1,7 @@
 import { lstatSync, statSync } from 'node:fs'
 import path from 'node:path'
 import { CairnError } from '@cairn/protocol/error'
+import { overlaps } from '../pipeline/stage-path.ts'
 import type { Dep, Out, Stage } from '../pipeline/stage.ts'
 import type { Repo } from '../repo/repo.ts'
 import { rootRelative } from './root-relative.ts'
@@ -29,9 +30,8 @@ export function importStage(repo: Repo, stages: readonly Stage[], place: string,
   const location = rootRelative(repo, repo.root, place)
   if (location === '') throw new CairnError('COMMAND_FAILED', 'an import cannot take the place of the repository itself')
   const file = `${location}.dvc`
-  const within = (a: string, b: string) => a === b || a.startsWith(`${b}/`)
   for (const stage of stages) {
-    const other = stage.outs.find((out) => within(out.path, location) || within(location, out.path))
+    const other = stage.outs.find((out) => overlaps(out.path, location))
     if (!other || (stage.file === file && other.path === location)) continue
     throw new CairnError('COMMAND_FAILED', `output '${location}' overlaps with '${other.path}' of stage: '${stage.address}'.`, {
       hint: `Use 'cairn remove ${stage.address}' to stop tracking it, or choose another place.`,

@@ -2,6 +2,7 @@ import path from 'node:path'
 import { CairnError } from '@cairn/protocol/error'
 import { compareCodePoints } from '@cairn/protocol/tree'
 import type { Command, Context, Options } from '../command.ts'
+import { isAtOrBelow } from '../pipeline/stage-path.ts'
 import type { Foreign } from '../repo/foreign.ts'
 import { formatJson } from '../report/json.ts'
 import { listFiles, trackedOf } from './foreign-content.ts'
@@ -63,9 +64,9 @@ async function list(context: Context, args: readonly string[], options: Options)
     withScratch(undefined, async (scratch) => {
       const reading = readingOf(foreign, context, options, scratch)
       const tracked = await trackedOf(reading)
-      const needed = tracked.filter(({ out }) => deep || isAtOrAbove(out.path, at))
+      const needed = tracked.filter(({ out }) => deep || isAtOrBelow(at, out.path))
       const files = await listFiles(reading, at, needed)
-      const known = tracked.some(({ out }) => out.path === at || out.path.startsWith(`${at}/`))
+      const known = tracked.some(({ out }) => isAtOrBelow(out.path, at))
       if (files.length === 0 && at !== '' && !known) throw absentIn(foreign, at)
       const how = { levels: deep ? levels : 1, folders: tree, dvcOnly: options['dvcOnly'] === true }
       return rowsOf(reading, at, files, tracked, how)
@@ -73,8 +74,6 @@ async function list(context: Context, args: readonly string[], options: Options)
   )
   print(context, rows, { at, options, tree })
 }
-
-const isAtOrAbove = (out: string, at: string): boolean => out === at || at.startsWith(`${out}/`)
 
 const absentIn = (foreign: Foreign, at: string): CairnError =>
   new CairnError('FAILED', `The path '${at}' does not exist in '${foreign.url}'`)

@@ -1,7 +1,7 @@
 import path from 'node:path'
 import { loadPipelines } from '../pipeline/load.ts'
 import { checkOutStage } from '../pipeline/run-stage.ts'
-import { isUrl } from '../pipeline/stage-path.ts'
+import { isAtOrBelow, isUrl } from '../pipeline/stage-path.ts'
 import type { Stage } from '../pipeline/stage.ts'
 import { workingTree } from '../repo/file-tree.ts'
 import type { GitWriter } from '../repo/git-writer.ts'
@@ -28,7 +28,7 @@ export async function experimentFiles(repo: Repo): Promise<string[]> {
     ]),
   ]
   const tracked = stages.flatMap((stage) => stage.outs.filter((out) => out.cache).map((out) => out.path))
-  const isTracked = (file: string) => tracked.some((out) => file === out || file.startsWith(`${out}/`))
+  const isTracked = (file: string) => tracked.some((out) => isAtOrBelow(file, out))
   return [...new Set(found)].filter((file) => isInside(file) && !isTracked(file))
 }
 

@@ -3,6 +3,7 @@ import { isCode } from '@cairn/protocol/error'
 import type { Workspace } from '../workspace/workspace.ts'
 import type { Graph } from './graph.ts'
 import { contentLike, observe } from './observe.ts'
+import { overlaps } from './stage-path.ts'
 import { relevantChanges } from './stage-turn.ts'
 import type { Recorded, Stage } from './stage.ts'
 import { changesOf, decide, type Change, type Seen, type State, type Verdict } from './staleness.ts'
@@ -82,12 +83,7 @@ const isFirstRun = (stage: Stage): boolean =>
   stage.kind === 'pipeline' && stage.cmd !== undefined && stage.lockedCmd === undefined
 
 const isMadeBy = (change: Change, upstream: readonly Stage[]): boolean =>
-  change.kind === 'dep' &&
-  upstream.some((before) =>
-    before.outs.some(
-      ({ path }) => path === change.path || change.path.startsWith(`${path}/`) || path.startsWith(`${change.path}/`),
-    ),
-  )
+  change.kind === 'dep' && upstream.some((before) => before.outs.some(({ path }) => overlaps(path, change.path)))
 
 async function reasonsOf(workspace: Workspace, stage: Stage, changes: readonly Change[], seen: Seen): Promise<Reason[]> {
   const reasons: Reason[] = []

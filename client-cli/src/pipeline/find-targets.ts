@@ -1,6 +1,6 @@
 import path from 'node:path/posix'
 import { CairnError } from '@cairn/protocol/error'
-import { isExternal } from './stage-path.ts'
+import { isExternal, overlaps } from './stage-path.ts'
 import type { Out, Stage } from './stage.ts'
 
 /** What a person named: a stage, one output of it, or a path inside of an output that is a directory. */
@@ -140,8 +140,6 @@ function dependenciesOf(stages: readonly Stage[], stage: Stage, seen = new Set<S
     return [...dependenciesOf(stages, other, seen), { stage: other }]
   })
 }
-
-const overlaps = (a: string, b: string): boolean => a === b || a.startsWith(`${b}/`) || b.startsWith(`${a}/`)
 
 /** Each target once; a whole stage makes its outputs superfluous. */
 function unique(targets: readonly Target[]): Target[] {

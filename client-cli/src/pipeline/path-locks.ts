@@ -5,6 +5,7 @@ import { writeFileAtomic } from '../io/atomic-write.ts'
 import { withFileLock } from '../repo/repo-lock.ts'
 import type { Repo } from '../repo/repo.ts'
 import type { Report } from '../report/event.ts'
+import { overlaps } from './stage-path.ts'
 import type { UsedPaths } from './used-paths.ts'
 
 /**
@@ -90,7 +91,7 @@ function refuse(file: string, table: Table, { reads, writes }: UsedPaths, pid: n
   const writers = [...table.write].map(([one, holder]) => ({ path: one, holders: [holder] }))
   const readers = [...table.read].map(([one, holders]) => ({ path: one, holders }))
   const inTheWay = (wanted: string, users: typeof readers) =>
-    users.filter((user) => overlap(wanted, user.path)).flatMap((user) => user.holders.filter((holder) => holder.pid !== pid))
+    users.filter((user) => overlaps(wanted, user.path)).flatMap((user) => user.holders.filter((holder) => holder.pid !== pid))
   const questions = [
     ...reads.map((one) => ({ wanted: one, users: writers })),
     ...writes.map((one) => ({ wanted: one, users: [...writers, ...readers] })),
@@ -100,9 +101,6 @@ function refuse(file: string, table: Table, { reads, writes }: UsedPaths, pid: n
     if (blockers.length > 0) throw busy(file, wanted, blockers)
   }
 }
-
-const overlap = (one: string, other: string): boolean =>
-  one === other || one.startsWith(`${other}/`) || other.startsWith(`${one}/`)
 
 function busy(file: string, wanted: string, blockers: readonly Holder[]): CairnError {
   const list = blockers.map((holder) => `  (PID ${holder.pid}): ${holder.cmd}`).join('\n')

@@ -1,6 +1,6 @@
 import { orderStages, splitPipelines, type Graph } from './graph.ts'
 import { addressFrom } from './find-targets.ts'
-import { relativeTo } from './stage-path.ts'
+import { overlaps, relativeTo } from './stage-path.ts'
 import type { Stage } from './stage.ts'
 
 /** What is drawn: boxes with one line of text each, and arrows from what is made first to what is made of it. */
@@ -94,7 +94,5 @@ export function commandText(stage: Stage): string | undefined {
 
 function feeds(out: string | undefined, stage: Stage): boolean {
   if (out === undefined) return false
-  return [...stage.deps, ...stage.params].some(
-    ({ path }) => path === out || path.startsWith(`${out}/`) || out.startsWith(`${path}/`),
-  )
+  return [...stage.deps, ...stage.params].some(({ path }) => overlaps(path, out))
 }

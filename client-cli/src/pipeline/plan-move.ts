@@ -4,7 +4,7 @@ import { CairnError } from '@cairn/protocol/error'
 import type { Repo } from '../repo/repo.ts'
 import { refuseLinkedFolders, refuseName } from './plan-add.ts'
 import { stageMd5 } from './stage-md5.ts'
-import { folderOf, isUrl, locate, relativeTo } from './stage-path.ts'
+import { folderOf, isAtOrBelow, isUrl, locate, overlaps, relativeTo } from './stage-path.ts'
 import type { Dep, Out, Stage } from './stage.ts'
 
 /** What renaming one output will do. Paths are root-relative. */
@@ -60,7 +60,7 @@ function refuseTaken(repo: Repo, stages: readonly Stage[], { from, to }: { from:
   const folder = path.join(repo.root, path.posix.dirname(to))
   if (statSync(folder, { throwIfNoEntry: false })?.isDirectory() !== true)
     throw failed(`stage working dir '${folder}' does not exist`)
-  if (to === from || to.startsWith(`${from}/`)) throw failed(`'${to}' is inside of what is to be moved`)
+  if (isAtOrBelow(to, from)) throw failed(`'${to}' is inside of what is to be moved`)
   const around = stages.flatMap((stage) => stage.outs).find((out) => out.path !== from && overlaps(out.path, to))
   if (around) throw failed(`'${to}' overlaps with the output '${around.path}'`)
   const absolute = path.join(repo.root, to)
@@ -69,8 +69,6 @@ function refuseTaken(repo: Repo, stages: readonly Stage[], { from, to }: { from:
   if (repo.ignore.ignores(to, statSync(path.join(repo.root, from), { throwIfNoEntry: false })?.isDirectory() === true))
     throw failed(`Path '${absolute}' is ignored by .dvcignore`)
 }
-
-const overlaps = (a: string, b: string): boolean => a === b || a.startsWith(`${b}/`) || b.startsWith(`${a}/`)
 
 /** The stage file follows when it is called after the output. */
 function renamed(stage: Stage, from: string, to: string): Stage {

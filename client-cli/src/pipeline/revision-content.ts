@@ -6,6 +6,7 @@ import type { ObjectCache } from '../cache/object-cache.ts'
 import { type FileTree, gitPrefix, isStageFile } from '../repo/file-tree.ts'
 import type { Repo } from '../repo/repo.ts'
 import { loadPipelines, type Pipelines } from './load.ts'
+import { isAtOrBelow } from './stage-path.ts'
 import type { Out } from './stage.ts'
 
 /** Bytes, or why there are none: no such file, or a tracked one whose object is not in the cache. */
@@ -76,7 +77,7 @@ function listFolder({ root, ignore }: Repo, folder: string): string[] | undefine
 const isContent = (file: string): boolean => !isStageFile(file) && path.posix.basename(file) !== '.dvcignore'
 
 const trackerOf = (tracked: readonly Out[], location: string): Out | undefined =>
-  tracked.find((out) => out.path === location || location.startsWith(`${out.path}/`))
+  tracked.find((out) => isAtOrBelow(location, out.path))
 
 function readTracked(cache: ObjectCache, tracked: readonly Out[], location: string): Found {
   const out = trackerOf(tracked, location)

@@ -8,6 +8,12 @@ export const isUrl = (text: string): boolean => /^[A-Za-z][A-Za-z0-9+.-]*:\/\//.
 export const isExternal = (location: string): boolean =>
   path.isAbsolute(location) || location === '..' || location.startsWith('../') || isUrl(location)
 
+/** True for the folder itself too. `''`, the root, is not taken for a folder that everything is in. */
+export const isAtOrBelow = (file: string, folder: string): boolean => file === folder || file.startsWith(`${folder}/`)
+
+/** True when the paths are the same, or one lies inside of the other. */
+export const overlaps = (one: string, other: string): boolean => isAtOrBelow(one, other) || isAtOrBelow(other, one)
+
 /** The folder of a root-relative file; '' is the root. */
 export function folderOf(file: string): string {
   const folder = path.dirname(file)

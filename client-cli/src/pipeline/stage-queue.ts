@@ -1,4 +1,5 @@
 import type { Graph } from './graph.ts'
+import { overlaps } from './stage-path.ts'
 import { pathsOf, type UsedPaths } from './used-paths.ts'
 import type { Stage } from './stage.ts'
 
@@ -67,4 +68,4 @@ function clashes(one: UsedPaths, others: Iterable<UsedPaths>): boolean {
 }
 
 const anyOverlap = (ours: readonly string[], theirs: readonly string[]): boolean =>
-  ours.some((one) => theirs.some((other) => one === other || one.startsWith(`${other}/`) || other.startsWith(`${one}/`)))
+  ours.some((one) => theirs.some((other) => overlaps(one, other)))

@@ -6,6 +6,7 @@ import { isCached, isLocal, observe } from './observe.ts'
 import type { PathLocks } from './path-locks.ts'
 import { checkOutStage, clearOuts, recordInputs, recordOuts, recordRun, restoreRun, type Running } from './run-stage.ts'
 import { writeStage } from './save-stage.ts'
+import { overlaps } from './stage-path.ts'
 import type { StageWords } from './stage-words.ts'
 import type { Out, Stage } from './stage.ts'
 import { changesOf, decide, type Change, type Seen, type Verdict } from './staleness.ts'
@@ -167,15 +168,13 @@ async function bringDeps(running: Running, graph: Graph, stage: Stage, pull: Non
   const { workspace } = running
   const gone = stage.deps.filter((dep) => isLocal(dep) && !existsSync(path.resolve(workspace.repo.root, dep.path)))
   for (const maker of gone.length > 0 ? graph.dependencies(stage) : []) {
-    const outs = maker.outs.filter((out) => gone.some((dep) => isInside(dep.path, out.path) || isInside(out.path, dep.path)))
+    const outs = maker.outs.filter((out) => gone.some((dep) => overlaps(dep.path, out.path)))
     if (outs.length === 0) continue
     const wanted = { ...maker, outs }
     const lacking = lackingOuts(running, wanted)
     if (lacking.length === 0 || (await pull(maker, lacking))) await checkOutStage(workspace, wanted)
   }
 }
-
-const isInside = (one: string, folder: string): boolean => one === folder || one.startsWith(`${folder}/`)
 
 /** The changes that count. */
 export function relevantChanges(changes: readonly Change[], { allowMissing }: TurnOptions): readonly Change[] {
