@@ -3,6 +3,7 @@ import { isCode } from '@cairn/protocol/error'
 import { mkdirSync, readFileSync } from 'node:fs'
 import path from 'node:path'
 import { writeFileAtomic } from '../io/atomic-write.ts'
+import { isUnwritable } from '../io/full-disk.ts'
 import { statOrNone, type Timestamps } from './file-stat.ts'
 
 /**
@@ -118,7 +119,7 @@ function write(file: string, { state, trees }: { state: Buffer; trees: ReadonlyS
     writeFileAtomic(file, Buffer.concat([state, Buffer.from([...trees].join(''), 'latin1')]))
   } catch (error) {
     // Only speed is lost.
-    if (!isCode(error, 'STORAGE_FULL', 'ENOSPC', 'EDQUOT', 'EROFS', 'EACCES', 'EPERM')) throw error
+    if (!isUnwritable(error)) throw error
   }
 }
 

@@ -1,6 +1,7 @@
 import { isCode } from '@cairn/protocol/error'
 import { closeSync, lstatSync, mkdirSync, openSync, statSync, unlinkSync, writeSync, type Stats } from 'node:fs'
 import path from 'node:path'
+import { isUnwritable } from '../io/full-disk.ts'
 
 /**
  * What tells one state of a file from another. Milliseconds keep about 0.2 µs of the file system's nanoseconds, at a third
@@ -58,7 +59,7 @@ export function probeTimestamps(dir: string): Timestamps {
     mkdirSync(dir, { recursive: true })
     return tryTimestamps(dir)
   } catch (error) {
-    if (isCode(error, 'EACCES', 'EROFS', 'ENOSPC', 'EDQUOT', 'EPERM')) return NEVER
+    if (isUnwritable(error)) return NEVER
     throw error
   }
 }

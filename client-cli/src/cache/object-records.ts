@@ -3,6 +3,7 @@ import { isCode } from '@cairn/protocol/error'
 import { appendFileSync, mkdirSync, readFileSync, statSync } from 'node:fs'
 import path from 'node:path'
 import { writeFileAtomic } from '../io/atomic-write.ts'
+import { isUnwritable } from '../io/full-disk.ts'
 import type { FileStat } from './file-stat.ts'
 
 /** The stats of cached objects at the moment their bytes were known to be right. */
@@ -43,7 +44,7 @@ export function openObjectRecords(file: string): ObjectRecords {
         else appendFileSync(file, records.fresh())
         records.markClean()
       } catch (error) {
-        if (!isCode(error, 'STORAGE_FULL', 'ENOSPC', 'EDQUOT', 'EROFS', 'EACCES', 'EPERM')) throw error
+        if (!isUnwritable(error)) throw error
       }
     },
   }

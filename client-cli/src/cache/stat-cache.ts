@@ -4,6 +4,7 @@ import { closeSync, mkdirSync, openSync, readdirSync, readFileSync, readSync, rm
 import path from 'node:path'
 import { crc32 } from 'node:zlib'
 import { writeFileAtomic } from '../io/atomic-write.ts'
+import { isUnwritable } from '../io/full-disk.ts'
 import type { FileStat } from './file-stat.ts'
 
 /** What is known of the files below one folder, or of single files: for each the stat that its md5 was taken at. */
@@ -57,7 +58,7 @@ export function openStatCache(dir: string): StatCache {
         writeFileAtomic(fileOf(key), tablePieces(key, table))
       } catch (error) {
         // Only speed is lost, and a status on a read-only or full disk must still answer.
-        if (!isCode(error, 'STORAGE_FULL', 'ENOSPC', 'EDQUOT', 'EROFS', 'EACCES', 'EPERM')) throw error
+        if (!isUnwritable(error)) throw error
       }
     },
     forget: (key) => rmSync(fileOf(key), { force: true }),

@@ -1,8 +1,9 @@
 import { createHash } from 'node:crypto'
 import { mkdirSync, readFileSync } from 'node:fs'
 import path from 'node:path'
-import { CairnError, isCode } from '@cairn/protocol/error'
+import { CairnError } from '@cairn/protocol/error'
 import { writeFileAtomic } from '../io/atomic-write.ts'
+import { isUnwritable } from '../io/full-disk.ts'
 import type { HttpClient } from './http-client.ts'
 import { readBytes } from './http-exchange.ts'
 
@@ -129,7 +130,7 @@ function remember(options: BucketOptions): void {
     writeFileAtomic(file, JSON.stringify({ ...readMemory(file), [options.server.href]: Date.now() }))
   } catch (error) {
     // It saves a look next time, and no more.
-    if (!isCode(error, 'EACCES', 'EROFS', 'ENOSPC', 'EDQUOT', 'EPERM', 'STORAGE_FULL')) throw error
+    if (!isUnwritable(error)) throw error
   }
 }
 

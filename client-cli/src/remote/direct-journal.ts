@@ -1,7 +1,7 @@
 import { lstatSync, mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import type { Digest } from '@cairn/protocol/digest'
-import { isCode } from '@cairn/protocol/error'
+import { isUnwritable } from '../io/full-disk.ts'
 
 /** Which objects are on their way in one piece: what a killed run has left here goes in parts the next time. */
 export interface DirectJournal {
@@ -25,7 +25,7 @@ export function openDirectJournal(dir: string): DirectJournal {
         writeFileSync(fileOf(digest), '')
       } catch (error) {
         // Without a note the next run begins anew, and no more.
-        if (!isCode(error, 'EACCES', 'EROFS', 'ENOSPC', 'EDQUOT', 'EPERM')) throw error
+        if (!isUnwritable(error)) throw error
       }
     },
     end: (digest) => rmSync(fileOf(digest), { force: true }),

@@ -3,6 +3,7 @@ import { isCode } from '@cairn/protocol/error'
 import { mkdirSync, readFileSync } from 'node:fs'
 import path from 'node:path'
 import { writeFileAtomic } from '../io/atomic-write.ts'
+import { isUnwritable } from '../io/full-disk.ts'
 
 /**
  * The outputs that Cairn stored or placed, with what they held: those that are no longer outputs and did not change are
@@ -37,7 +38,7 @@ export function openLinksRecord(file: string): LinksRecord {
         writeFileAtomic(file, [...load()].map(([placed, digest]) => `${digest} ${JSON.stringify(placed)}\n`).join(''))
         changed = false
       } catch (error) {
-        if (!isCode(error, 'STORAGE_FULL', 'ENOSPC', 'EDQUOT', 'EROFS', 'EACCES', 'EPERM')) throw error
+        if (!isUnwritable(error)) throw error
       }
     },
   }
