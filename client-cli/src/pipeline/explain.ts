@@ -1,8 +1,8 @@
 import { isTree, type Digest } from '@cairn/protocol/digest'
-import { isCode } from '@cairn/protocol/error'
+import type { TreeEntry } from '@cairn/protocol/tree'
 import type { Workspace } from '../workspace/workspace.ts'
 import type { Graph } from './graph.ts'
-import { contentLike, observe } from './observe.ts'
+import { contentLike, listingOf, observe } from './observe.ts'
 import { overlaps } from './stage-path.ts'
 import { relevantChanges } from './stage-turn.ts'
 import type { Recorded, Stage } from './stage.ts'
@@ -117,19 +117,12 @@ async function filesChanged(
   location: string,
   recorded: Recorded | undefined,
 ): Promise<FileChanges | undefined> {
-  const before = recorded && isTree(recorded.digest) ? listing(workspace, recorded.digest) : undefined
+  const before = recorded && isTree(recorded.digest) ? listingOf(workspace.cache, recorded.digest) : undefined
   const now = before && (await contentLike(workspace, location, recorded))?.entries
-  return before && now && compareListings(before, new Map(now.map((entry) => [entry.path, entry.digest])))
+  return before && now && compareListings(byPath(before), byPath(now))
 }
 
-function listing(workspace: Workspace, digest: Digest): Map<string, Digest> | undefined {
-  try {
-    return new Map(workspace.cache.readTree(digest).map((entry) => [entry.path, entry.digest]))
-  } catch (error) {
-    if (isCode(error, 'CACHE_MISSING', 'CACHE_DAMAGED', 'BAD_TREE')) return undefined
-    throw error
-  }
-}
+const byPath = (entries: readonly TreeEntry[]): Map<string, Digest> => new Map(entries.map((entry) => [entry.path, entry.digest]))
 
 export function compareListings(before: ReadonlyMap<string, Digest>, now: ReadonlyMap<string, Digest>): FileChanges {
   const files = { added: [] as string[], modified: [] as string[], deleted: [] as string[] }

@@ -68,6 +68,16 @@ export function isCached(workspace: Pick<Workspace, 'cache'>, digest: Digest, co
   }
 }
 
+/** The files of a recorded folder; undefined when the cache cannot tell them. */
+export function listingOf(cache: Pick<Workspace['cache'], 'readTree'>, digest: Digest): readonly TreeEntry[] | undefined {
+  try {
+    return cache.readTree(digest)
+  } catch (error) {
+    if (isCode(error, 'CACHE_MISSING', 'CACHE_DAMAGED', 'BAD_TREE')) return undefined
+    throw error
+  }
+}
+
 const rowsOf = (entries: readonly TreeEntry[]) => ({
   count: entries.length,
   md5: (row: number) => md5Of(entries[row]?.digest ?? makeDigest('0'.repeat(32))),

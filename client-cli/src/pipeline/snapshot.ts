@@ -1,10 +1,9 @@
 import { type Digest, isTree } from '@cairn/protocol/digest'
-import { isCode } from '@cairn/protocol/error'
 import type { TreeEntry } from '@cairn/protocol/tree'
 import { mapLimit } from '../io/limit.ts'
 import type { ObjectCache } from '../cache/object-cache.ts'
 import type { Workspace } from '../workspace/workspace.ts'
-import { contentLike } from './observe.ts'
+import { contentLike, listingOf } from './observe.ts'
 import type { Out, Stage } from './stage.ts'
 
 /** The content at an output's path. */
@@ -27,7 +26,7 @@ export function recordedSnapshot(outs: readonly Out[], cache: Pick<ObjectCache, 
   for (const { path, recorded } of outs) {
     if (!recorded) continue
     const { digest } = recorded
-    entries.set(path, isTree(digest) ? { digest, members: once(() => readMembers(cache, digest)) } : { digest })
+    entries.set(path, isTree(digest) ? { digest, members: once(() => listingOf(cache, digest)) } : { digest })
   }
   return entries
 }
@@ -41,15 +40,6 @@ export async function standingSnapshot(outs: readonly Out[], workspace: Workspac
     return [[out.path, isTree(digest) ? { digest, members: () => content.entries } : { digest }]]
   })
   return new Map(found.flat())
-}
-
-function readMembers(cache: Pick<ObjectCache, 'readTree'>, digest: Digest): readonly TreeEntry[] | undefined {
-  try {
-    return cache.readTree(digest)
-  } catch (error) {
-    if (isCode(error, 'CACHE_MISSING', 'CACHE_DAMAGED', 'BAD_TREE')) return undefined
-    throw error
-  }
 }
 
 function once<T>(make: () => T): () => T {
