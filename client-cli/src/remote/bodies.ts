@@ -1,8 +1,9 @@
 import { randomBytes } from 'node:crypto'
-import { closeSync, createReadStream, openSync, readSync } from 'node:fs'
+import { closeSync, openSync, readSync } from 'node:fs'
 import type { Digest } from '@cairn/protocol/digest'
 import { CairnError, isCode } from '@cairn/protocol/error'
 import { packBytes, PackWriter, RECORD_BYTES } from '@cairn/protocol/pack'
+import { filePieces } from '../io/file-pieces.ts'
 import type { HttpBody } from './http-exchange.ts'
 import type { Outgoing } from './outgoing.ts'
 
@@ -74,7 +75,7 @@ export function fileBody(object: Outgoing, onBytes: (bytes: number) => void): Ht
 async function* fileChunks(object: Outgoing, onBytes: (bytes: number) => void): AsyncGenerator<Uint8Array> {
   let sent = 0
   try {
-    for await (const chunk of createReadStream(object.path, { highWaterMark: 1024 * 1024 }) as AsyncIterable<Buffer>) {
+    for await (const chunk of filePieces(object.path, 1024 * 1024)) {
       sent += chunk.length
       if (sent > object.size) throw changed(object.digest)
       yield chunk

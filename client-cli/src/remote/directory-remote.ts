@@ -3,7 +3,6 @@ import {
   chmodSync,
   closeSync,
   copyFileSync,
-  createReadStream,
   existsSync,
   fsyncSync,
   mkdirSync,
@@ -19,6 +18,7 @@ import { setImmediate } from 'node:timers/promises'
 import { type Digest, isTree, objectPath } from '@cairn/protocol/digest'
 import { isCode } from '@cairn/protocol/error'
 import type { ObjectSink } from '../cache/object-sink.ts'
+import { filePieces } from '../io/file-pieces.ts'
 import { capture } from '../io/spawn.ts'
 import { createMeter } from './meter.ts'
 import { type Failures, type Outgoing, type SourceCache, takeAllSound, takeFiles, takeSound, withoutFailed } from './outgoing.ts'
@@ -179,8 +179,7 @@ async function fetchAll(
 
 async function fetchOne(file: string, digest: Digest, sink: ObjectSink, signal: AbortSignal): Promise<number> {
   const small = readSmall(file)
-  if (!small)
-    return sink.storeStream(digest, createReadStream(file, { highWaterMark: SMALL_BYTES }) as AsyncIterable<Buffer>, signal)
+  if (!small) return sink.storeStream(digest, filePieces(file, SMALL_BYTES), signal)
   sink.store(digest, small)
   return small.length
 }

@@ -1,8 +1,9 @@
-import { createReadStream, statSync } from 'node:fs'
+import { statSync } from 'node:fs'
 import { type Digest, isTree } from '@cairn/protocol/digest'
 import { isCode } from '@cairn/protocol/error'
 import { MAX_TREE_BASES, MAX_TREE_BYTES } from '@cairn/protocol/limits'
 import { applyTreeDelta } from '@cairn/protocol/tree-delta'
+import { filePieces } from '../io/file-pieces.ts'
 import type { CairnFetch, Tally } from './fetch-run.ts'
 
 /** Smaller trees travel in a pack with others: a request for each would cost more than it saves. */
@@ -41,7 +42,7 @@ async function bring(
   }
   const difference = await api.trees.get(digest, bases, { onWhole, signal })
   if (difference === undefined || !bases.includes(difference.base)) return size
-  const base = createReadStream(cache.pathOf(difference.base), { highWaterMark: PIECE_BYTES })
+  const base = filePieces(cache.pathOf(difference.base), PIECE_BYTES)
   return sink.storeStream(digest, applyTreeDelta(difference.delta, base, MAX_TREE_BYTES), signal)
 }
 

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
-import { createReadStream } from 'node:fs'
 import { isLegacy } from '@cairn/protocol/digest'
 import { CairnError, isCode } from '@cairn/protocol/error'
+import { filePieces } from '../io/file-pieces.ts'
 import { fileBody } from './bodies.ts'
 import { pathOf } from './bucket.ts'
 import type { DirectApi, DirectPlace } from './direct-api.ts'
@@ -72,7 +72,7 @@ async function sendTo({ bucket, url, headers }: DirectPlace, run: PushRun, objec
 async function sha256OfFile(object: Outgoing, signal: AbortSignal): Promise<string | undefined> {
   const hash = createHash('sha256')
   try {
-    for await (const chunk of createReadStream(object.path, { highWaterMark: 1 << 20, signal }) as AsyncIterable<Buffer>) {
+    for await (const chunk of filePieces(object.path, 1 << 20, signal)) {
       hash.update(chunk)
     }
   } catch (error) {

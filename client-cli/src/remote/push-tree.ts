@@ -1,9 +1,9 @@
-import { createReadStream } from 'node:fs'
 import { type Digest, isTree } from '@cairn/protocol/digest'
 import { isCode } from '@cairn/protocol/error'
 import { MAX_TREE_DELTA_BYTES } from '@cairn/protocol/limits'
 import { fileOf } from '@cairn/protocol/tree'
 import { encodeTreeDelta } from '@cairn/protocol/tree-difference'
+import { filePieces } from '../io/file-pieces.ts'
 import { createDigestList } from './digest-list.ts'
 import { type Outgoing, takeSound } from './outgoing.ts'
 import { noteRefusal, type PushRun } from './push-run.ts'
@@ -52,8 +52,8 @@ async function sendDifference(run: PushRun, tree: Outgoing): Promise<Digest[] | 
 async function sendAgainst(run: PushRun, tree: Outgoing, base: Digest): Promise<Digest[] | 'base-unknown' | undefined> {
   const limit = Math.min(MAX_TREE_DELTA_BYTES, Math.floor(tree.size / 2))
   try {
-    const before = createReadStream(run.cache.pathOf(base), { highWaterMark: PIECE_BYTES })
-    const after = createReadStream(tree.path, { highWaterMark: PIECE_BYTES })
+    const before = filePieces(run.cache.pathOf(base), PIECE_BYTES)
+    const after = filePieces(tree.path, PIECE_BYTES)
     const delta = await encodeTreeDelta(before, after, limit)
     return delta && (await run.api.trees.sendDelta(tree.digest, { base, delta }, sendOptions(run)))
   } catch (error) {

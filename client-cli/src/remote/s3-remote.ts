@@ -1,7 +1,8 @@
-import { createReadStream } from 'node:fs'
+import { Readable } from 'node:stream'
 import { type Digest, digestOfPath, isTree, objectPath } from '@cairn/protocol/digest'
 import { CairnError, isCode } from '@cairn/protocol/error'
 import type { ObjectSink } from '../cache/object-sink.ts'
+import { filePieces } from '../io/file-pieces.ts'
 import { mapLimit } from '../io/limit.ts'
 import { createMeter } from './meter.ts'
 import { type Failures, type Outgoing, type SourceCache, takeAllSound, takeFiles, takeSound, withoutFailed } from './outgoing.ts'
@@ -24,6 +25,7 @@ interface Wires extends S3RemoteOptions {
 /** More questions than this are answered quicker by listing what is there. */
 const ASKED_ONE_BY_ONE = 300
 const TRIES = 3
+const PIECE_BYTES = 256 * 1024
 
 /** A bucket in dvc's layout: files before the tree that vouches for them, whatever comes is verified. */
 export function createS3Remote(options: S3RemoteOptions): Remote {
@@ -145,7 +147,7 @@ async function push(
 async function upload(wires: Wires, object: Outgoing, signal: AbortSignal): Promise<void> {
   const client = await wires.bucket.client()
   await ask(wires, wires.url, signal, () => {
-    const body = createReadStream(object.path, { signal })
+    const body = Readable.from(filePieces(object.path, PIECE_BYTES, signal), { objectMode: false })
     return client.putObject(wires.bucket.bucket, wires.keyOf(object.digest), body, object.size)
   })
 }
