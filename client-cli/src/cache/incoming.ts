@@ -138,10 +138,10 @@ export function openIncoming(cacheDir: string, options: { tmpDir: string; shared
   }
 }
 
-/** What killed runs left behind. Another machine's runs are told from dead ones by age. */
-export function removeAbandoned(folder: string): void {
+/** What killed runs left behind. Another machine's runs are told from dead ones by age, in milliseconds. */
+export function removeAbandoned(folder: string, age = ABANDONED_AFTER_MS): void {
   for (const name of readdirSync(folder)) {
     const stat = lstatSync(path.join(folder, name), { throwIfNoEntry: false })
-    if (stat && Date.now() - stat.mtimeMs > ABANDONED_AFTER_MS) rmSync(path.join(folder, name), { force: true, recursive: true })
+    if (stat && Date.now() - stat.mtimeMs > age) rmSync(path.join(folder, name), { force: true, recursive: true })
   }
 }

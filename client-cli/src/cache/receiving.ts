@@ -18,6 +18,7 @@ import { type Digest, isLegacy, isTree, md5Of } from '@cairn/protocol/digest'
 import { CairnError, isCode } from '@cairn/protocol/error'
 import { explainFull } from '../io/full-disk.ts'
 import { addSpan, missingSpans, prefixLength, type Span } from './byte-spans.ts'
+import { removeAbandoned } from './incoming.ts'
 import { createMd5, md5OfBytes } from './md5.ts'
 
 /** An object that comes in pieces, in any order, and is none before all of it was hashed. One of the last three has to be called. */
@@ -90,10 +91,7 @@ function openFolder(cacheDir: string, tmpDir: string): string {
   const own = md5OfBytes(Buffer.from(tmpDir)).slice(0, 12)
   const folder = lstatSync(near).dev === lstatSync(cacheDir).dev ? near : path.join(cacheDir, 'cairn-receiving', own)
   mkdirSync(folder, { recursive: true })
-  for (const name of readdirSync(folder)) {
-    const stat = lstatSync(path.join(folder, name), { throwIfNoEntry: false })
-    if (stat && Date.now() - stat.mtimeMs > KEPT_MS) rmSync(path.join(folder, name), { force: true })
-  }
+  removeAbandoned(folder, KEPT_MS)
   return folder
 }
 

@@ -1,6 +1,7 @@
-import { lstatSync, mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
+import { lstatSync, mkdirSync, rmSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import type { Digest } from '@cairn/protocol/digest'
+import { removeAbandoned } from '../cache/incoming.ts'
 import { isUnwritable } from '../io/full-disk.ts'
 
 /** Which objects are on their way in one piece: what a killed run has left here goes in parts the next time. */
@@ -15,13 +16,15 @@ const KEPT_MS = 7 * 24 * 3600 * 1000
 
 /** One empty file an object in `dir`, which need not exist. */
 export function openDirectJournal(dir: string): DirectJournal {
+  let swept = false
   const fileOf = (digest: Digest) => path.join(dir, digest)
   return {
     isBegun: (digest) => lstatSync(fileOf(digest), { throwIfNoEntry: false }) !== undefined,
     begin(digest) {
       try {
         mkdirSync(dir, { recursive: true })
-        removeOld(dir)
+        if (!swept) removeAbandoned(dir, KEPT_MS)
+        swept = true
         writeFileSync(fileOf(digest), '')
       } catch (error) {
         // Without a note the next run begins anew, and no more.
@@ -29,12 +32,5 @@ export function openDirectJournal(dir: string): DirectJournal {
       }
     },
     end: (digest) => rmSync(fileOf(digest), { force: true }),
-  }
-}
-
-function removeOld(dir: string): void {
-  for (const name of readdirSync(dir)) {
-    const stat = lstatSync(path.join(dir, name), { throwIfNoEntry: false })
-    if (stat && Date.now() - stat.mtimeMs > KEPT_MS) rmSync(path.join(dir, name), { force: true })
   }
 }
