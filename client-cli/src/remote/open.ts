@@ -6,6 +6,7 @@ import { API_VERSION } from '@cairn/protocol/limits'
 import type { Context } from '../command.ts'
 import { writeFileAtomic } from '../io/atomic-write.ts'
 import type { RemoteConfig } from '../repo/config.ts'
+import { schemeOf } from '../repo/config-schema.ts'
 import type { Repo } from '../repo/repo.ts'
 import type { BucketOptions } from './bucket.ts'
 import { createCairnRemote } from './cairn-remote.ts'
@@ -29,7 +30,7 @@ const MOST_SOCKETS = 100
  */
 export async function openRemote(repo: Repo, name: string | undefined, context: Context, cache: SourceCache): Promise<Remote> {
   const config = resolveRemote(repo, name === undefined ? repo.config.defaultRemote() : repo.config.remote(name))
-  const scheme = /^([a-z][a-z0-9+.-]*):\/\//i.exec(config.url)?.[1]?.toLowerCase()
+  const scheme = schemeOf(config.url)
   if (scheme === undefined) return createDirectoryRemote({ name: config.name, dir: config.url, cache })
   if (scheme === 'http' || scheme === 'https') return openHttpRemote(repo, config, context, cache)
   if (scheme === 's3') return openS3Remote(config, context, cache)

@@ -3,6 +3,7 @@ import { CairnError } from '@cairn/protocol/error'
 import { listObjects, type Part, removeObjects, type StoredObject } from '../cache/sweep.ts'
 import type { Context } from '../command.ts'
 import type { RemoteConfig } from '../repo/config.ts'
+import { schemeOf } from '../repo/config-schema.ts'
 import { openBucket, type S3Bucket } from './s3-bucket.ts'
 import { listBucket } from './s3-remote.ts'
 
@@ -15,7 +16,7 @@ export interface RemoteStore {
 
 /** @throws CairnError FAILED for a remote that deletes by itself, or cannot be listed */
 export async function openStore(config: RemoteConfig, { env }: Context): Promise<RemoteStore> {
-  const scheme = /^([a-z][a-z0-9+.-]*):\/\//i.exec(config.url)?.[1]?.toLowerCase()
+  const scheme = schemeOf(config.url)
   if (scheme === undefined) return folderStore(config.url)
   if (scheme === 's3') return bucketStore(openBucket(config, env))
   if (scheme === 'http' || scheme === 'https')

@@ -4,6 +4,7 @@ import type { Context } from '../command.ts'
 import type { ObjectCache } from '../cache/object-cache.ts'
 import type { Repo } from '../repo/repo.ts'
 import type { RemoteConfig } from '../repo/config.ts'
+import { schemeOf } from '../repo/config-schema.ts'
 import { dvcCredentials, NO_CREDENTIALS } from './credentials.ts'
 import { createHttpClient } from './http-client.ts'
 import { ingest } from './ingest.ts'
@@ -46,7 +47,7 @@ export async function openUrlSource(
   context: Context,
   repo: Repo | undefined,
 ): Promise<UrlSource | undefined> {
-  const scheme = /^([a-z][a-z0-9+.-]*):\/\//i.exec(target.url)?.[1]?.toLowerCase()
+  const scheme = schemeOf(target.url)
   if (scheme === undefined) return undefined
   if (scheme === 'http' || scheme === 'https') return httpSource(target, context, repo)
   throw new CairnError('FAILED', `'${target.url}': ${scheme}:// is not supported`, {

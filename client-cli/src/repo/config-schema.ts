@@ -146,8 +146,11 @@ function sectionOptions(section: string): Readonly<Record<string, Kind>> | undef
   return SECTIONS[section]
 }
 
+/** In small letters; undefined for a path of this machine. */
+export const schemeOf = (url: string): string | undefined => /^([a-z][a-z0-9+.-]*):\/\//i.exec(url)?.[1]?.toLowerCase()
+
 function remoteOptions(url: string, where: string): Readonly<Record<string, Kind>> | undefined {
-  const scheme = /^([a-z][a-z0-9+.-]*):\/\//i.exec(url)?.[1]?.toLowerCase() ?? ''
+  const scheme = schemeOf(url) ?? ''
   if (!Object.hasOwn(REMOTES, scheme)) throw refused(`Unsupported URL type ${scheme}:// for dictionary value @ ${where}`)
   const own = REMOTES[scheme]
   return own && { ...COMMON_REMOTE, ...own }
