@@ -1,6 +1,5 @@
 import { type Digest, makeDigest } from '@cairn/protocol/digest'
 import { CairnError, isCode } from '@cairn/protocol/error'
-import { hash } from 'node:crypto'
 import { statSync, type Stats } from 'node:fs'
 import { readSmall } from '../cache/copy-file.ts'
 import { lstatOrNone, statOrNone } from '../cache/file-stat.ts'
@@ -117,7 +116,7 @@ export async function hashUnknown(desk: Desk, scan: Scan): Promise<void> {
     const bytes = readRow(scan, row)
     if (bytes === undefined) large.push(row)
     else {
-      scan.rows.setMd5(row, scan.legacy ? md5OfBytes(bytes, { legacy: true }) : hash('md5', bytes, 'hex'))
+      scan.rows.setMd5(row, md5OfBytes(bytes, { legacy: scan.legacy }))
       settleRow(desk, scan, row, readAt, bytes.length)
       progress.step(1)
     }

@@ -1,5 +1,4 @@
 import { CairnError } from '@cairn/protocol/error'
-import { hash } from 'node:crypto'
 import { statSync } from 'node:fs'
 import path from 'node:path'
 import { md5OfBytes } from '../cache/md5.ts'
@@ -85,7 +84,7 @@ async function storeUnknown(desk: Desk, scan: Scan, link: LinkType): Promise<voi
       large.push(row)
       continue
     }
-    scan.rows.setMd5(row, scan.legacy ? md5OfBytes(bytes, { legacy: true }) : hash('md5', bytes, 'hex'))
+    scan.rows.setMd5(row, md5OfBytes(bytes, { legacy: scan.legacy }))
     const digest = digestOf(scan, row)
     const known = scan.rows.stat(row)
     settleRow(desk, scan, row, readAt, bytes.length)
