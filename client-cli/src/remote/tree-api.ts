@@ -9,6 +9,7 @@ import { CairnError } from '@cairn/protocol/error'
 import { DIGESTS_TYPE, MAX_TREE_DELTA_BYTES, TREE_DELTA_TYPE } from '@cairn/protocol/limits'
 import type { HttpClient } from './http-client.ts'
 import { readBytes, readText } from './http-exchange.ts'
+import type { PathOf } from './uploads-api.ts'
 
 const compress = promisify(gzip)
 const inflate = promisify(gunzip)
@@ -43,9 +44,7 @@ export interface TreeApi {
   ): Promise<TreeDelta | undefined>
 }
 
-type At = (path: string, query?: Record<string, string | undefined>) => string
-
-export function createTreeApi(http: HttpClient, at: At): TreeApi {
+export function createTreeApi(http: HttpClient, at: PathOf): TreeApi {
   const post = (path: string, headers: Record<string, string>, body: Uint8Array, signal: AbortSignal) =>
     http.send({ method: 'POST', path, headers: { ...headers, accept: DIGESTS_TYPE }, body: () => body, signal }, readMissing)
   return {

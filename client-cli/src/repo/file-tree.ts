@@ -128,9 +128,9 @@ function isFile(repo: Repo, file: string, entry: Dirent): boolean {
 
 /** The `.gitignore` files from Git's root down and `info/exclude`, read without starting git; paths are the repository's. */
 function loadGitIgnore(repo: Repo): Ignore | undefined {
-  const { git, root } = repo
+  const { git } = repo
   if (git === undefined) return undefined
-  const prefix = git.root === root ? '' : `${path.relative(git.root, root).split(path.sep).join('/')}/`
+  const prefix = gitPrefix(repo, git)
   const excluded = readIfThere(path.join(git.root, '.git', 'info', 'exclude')) ?? ''
   const rules = createIgnoreRules({
     fileName: '.gitignore',
