@@ -11,7 +11,6 @@ import { statOrNone, type Timestamps } from './file-stat.ts'
  * another stat, so while all 256 are the same, none of these trees has lost a member.
  */
 export interface CompleteTrees {
-  has(tree: Digest): boolean
   /** Runs `check`, and remembers the tree when it finds all members present. */
   check(tree: Digest, check: () => boolean): boolean
   /** Cairn itself changed a folder of the cache. */
@@ -46,7 +45,6 @@ export function openCompleteTrees(
   const matches = ({ state }: { state: Float64Array }) => load().state.equals(bytesOf(state))
 
   return {
-    has: (tree) => load().trees.has(packed(tree)) && matches(look()),
     check(tree, check) {
       const before = look()
       if (load().trees.has(packed(tree)) && matches(before)) return true

@@ -29,7 +29,7 @@ export interface DirectApi {
   place(object: DirectPut, options: { session: string; signal: AbortSignal }): Promise<DirectPlace | 'present' | undefined>
   commit(digest: Digest, upload: string, options: { session: string; signal: AbortSignal }): Promise<void>
   /** undefined: it has to come another way. @throws CairnError OBJECT_UNKNOWN */
-  source(digest: Digest, signal: AbortSignal): Promise<{ size: number; url: string; bucket: HttpClient } | undefined>
+  source(digest: Digest, signal: AbortSignal): Promise<{ url: string; bucket: HttpClient } | undefined>
   /** Says why one object went another way; when the line broke, the others do too. */
   failed(digest: Digest, error: CairnError): void
   readonly journal: DirectJournal
@@ -75,7 +75,7 @@ export function createDirectApi(http: HttpClient, info: RemoteInfo, options: Buc
       const [object] = answer?.objects ?? []
       if (answer === undefined || object?.url === undefined) return undefined
       const reached = await bucket.reach(object.url, answer.check, signal)
-      return reached && { size: object.size, url: object.url, bucket: reached }
+      return reached && { url: object.url, bucket: reached }
     },
 
     failed(digest, error) {

@@ -117,7 +117,7 @@ function readProfile(options: RemoteConfig['options'], env: Env): Record<string,
   return found ?? {}
 }
 
-export function parseProfiles(text: string): Map<string, Record<string, string>> {
+function parseProfiles(text: string): Map<string, Record<string, string>> {
   const profiles = new Map<string, Record<string, string>>()
   let current: Record<string, string> = {}
   for (const line of text.split(/\r?\n/)) {
