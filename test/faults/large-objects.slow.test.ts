@@ -1,14 +1,13 @@
 import { readFileSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
-import { createCairnRemote } from '../../client-cli/src/remote/cairn-remote.ts'
-import { createHttpClient } from '../../client-cli/src/remote/http-client.ts'
 import type { Remote } from '../../client-cli/src/remote/remote.ts'
 import { startFaultProxy, type FaultProxy } from '../rig/fault-proxy.ts'
+import { type FaultyLine, openFaultyLine } from '../rig/faulty-line.ts'
 import { randomBlock, seeded } from '../rig/images.ts'
 import { createWorkstation, type Workstation } from '../rig/project.ts'
 import { digestOf, type ServerProcess, startServerProcess, startTestServer, type TestServer } from '../rig/server.ts'
-import { createStockedCache, quietly, type StockedCache } from '../rig/stocked-cache.ts'
+import { quietly, type StockedCache } from '../rig/stocked-cache.ts'
 
 const MIB = 1 << 20
 const SIZE = 64 * MIB
@@ -121,6 +120,7 @@ describe('a large file', { timeout: 90_000 }, () => {
 
 describe('a line that breaks under a large object', { timeout: 90_000 }, () => {
   let server: TestServer
+  let line: FaultyLine
   let proxy: FaultProxy
   let mine: StockedCache
   let theirs: StockedCache
@@ -131,28 +131,10 @@ describe('a line that breaks under a large object', { timeout: 90_000 }, () => {
   })
   afterAll(() => server?.stop())
   beforeEach(async () => {
-    proxy = await startFaultProxy(server.url)
-    mine = createStockedCache()
-    theirs = createStockedCache()
-    const url = `${proxy.url}/dvc/demo`
-    const http = createHttpClient({
-      base: url,
-      credentials: { source: 'a test', headers: { authorization: `Bearer ${server.adminToken}` } },
-      sockets: 8,
-    })
-    const info = await http.json<Parameters<typeof createCairnRemote>[0]['info']>({
-      method: 'GET',
-      path: '/dvc/demo/.well-known/cairn',
-      signal: quietly().signal,
-    })
-    remote = createCairnRemote({ name: 'origin', url, info, http, cache: mine.cache })
+    line = await openFaultyLine(server)
+    ;({ proxy, mine, theirs, remote } = line)
   })
-  afterEach(async () => {
-    await remote.close()
-    await proxy.stop()
-    mine.remove()
-    theirs.remove()
-  })
+  afterEach(() => line.close())
 
   const fetchInto = async (digest: Parameters<Remote['fetch']>[0][number]) =>
     await remote.fetch([digest], theirs.cache, quietly())

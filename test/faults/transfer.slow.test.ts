@@ -1,13 +1,12 @@
 import { existsSync, mkdirSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
-import type { RemoteInfo } from '@cairn/protocol/api'
 import type { Digest } from '@cairn/protocol/digest'
-import { createCairnRemote } from '../../client-cli/src/remote/cairn-remote.ts'
-import { createHttpClient } from '../../client-cli/src/remote/http-client.ts'
 import { localTree } from '../../client-cli/src/remote/outgoing.ts'
 import type { Remote } from '../../client-cli/src/remote/remote.ts'
+import { openCairn } from '../rig/cairn-remote.ts'
 import { startFaultProxy, type FaultProxy } from '../rig/fault-proxy.ts'
+import { type FaultyLine, openFaultyLine } from '../rig/faulty-line.ts'
 import { randomBlock, seeded } from '../rig/images.ts'
 import { createWorkstation, folderDigest, type Workstation } from '../rig/project.ts'
 import { digestOf, type ServerProcess, startServerProcess, startTestServer, type TestServer } from '../rig/server.ts'
@@ -77,7 +76,12 @@ describe('a server that dies', () => {
         Array.from({ length: 60 }, (_, index) => [`f${index}`, stocked.file(randomBlock(seeded(100 + index), 100_000))]),
       )
       const tree = stocked.tree(files)
-      const impatient = await openCairn(`${proxy.url}/dvc/default`, server.adminToken ?? '', stocked, { patienceSeconds: 1 })
+      const impatient = await openCairn({
+        url: `${proxy.url}/dvc/default`,
+        token: server.adminToken ?? '',
+        cache: stocked.cache,
+        patienceSeconds: 1,
+      })
       proxy.faults.onUp = (total) => {
         if (total < 2_000_000) return undefined
         void server.stop('SIGKILL')
@@ -142,24 +146,9 @@ async function expectWholePull(from: Workstation, server: ServerProcess): Promis
   expect(folderDigest(path.join(clone, 'data'))).toBe(folderDigest(path.join(from.dir, 'raw')))
 }
 
-async function openCairn(
-  url: string,
-  token: string,
-  stocked: StockedCache,
-  options: { patienceSeconds?: number } = {},
-): Promise<Remote> {
-  const info = (await (await fetch(`${url}/.well-known/cairn`)).json()) as RemoteInfo
-  const http = createHttpClient({
-    base: url,
-    credentials: { headers: { authorization: `Bearer ${token}` }, source: 'a test' },
-    sockets: 8,
-    ...options,
-  })
-  return createCairnRemote({ name: 'origin', url, info, http, cache: stocked.cache })
-}
-
 describe('a line that is bad', () => {
   let server: TestServer
+  let line: FaultyLine
   let proxy: FaultProxy
   let mine: StockedCache
   let theirs: StockedCache
@@ -170,17 +159,10 @@ describe('a line that is bad', () => {
   })
   afterAll(() => server?.stop())
   beforeEach(async () => {
-    proxy = await startFaultProxy(server.url)
-    mine = createStockedCache()
-    theirs = createStockedCache()
-    remote = await openCairn(`${proxy.url}/dvc/demo`, server.adminToken, mine)
+    line = await openFaultyLine(server)
+    ;({ proxy, mine, theirs, remote } = line)
   })
-  afterEach(async () => {
-    await remote.close()
-    await proxy.stop()
-    mine.remove()
-    theirs.remove()
-  })
+  afterEach(() => line.close())
 
   const fetchAll = async (digests: readonly Digest[]) => remote.fetch(digests, theirs.cache, quietly())
 
@@ -278,6 +260,7 @@ describe('a line that is bad', () => {
 
 describe('a server that is gone for some seconds', () => {
   let server: TestServer
+  let line: FaultyLine
   let proxy: FaultProxy
   let mine: StockedCache
   let theirs: StockedCache
@@ -291,19 +274,12 @@ describe('a server that is gone for some seconds', () => {
   })
   afterAll(() => server?.stop())
   beforeEach(async () => {
-    proxy = await startFaultProxy(server.url)
-    mine = createStockedCache()
-    theirs = createStockedCache()
-    remote = await openCairn(`${proxy.url}/dvc/demo`, server.adminToken, mine)
+    line = await openFaultyLine(server)
+    ;({ proxy, mine, theirs, remote } = line)
     files = Array.from({ length: 60 }, () => mine.file(randomBlock(seeded(seed++), 50_000)))
     waits = []
   })
-  afterEach(async () => {
-    await remote.close()
-    await proxy.stop()
-    mine.remove()
-    theirs.remove()
-  })
+  afterEach(() => line.close())
 
   const listening = (signal?: AbortSignal) =>
     quietly({

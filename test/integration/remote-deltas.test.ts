@@ -4,14 +4,11 @@ import os from 'node:os'
 import path from 'node:path'
 import fc from 'fast-check'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
-import type { RemoteInfo } from '@cairn/protocol/api'
 import { LITERAL } from '@cairn/protocol/delta'
 import type { Digest } from '@cairn/protocol/digest'
-import { createCairnRemote } from '../../client-cli/src/remote/cairn-remote.ts'
-import { NO_CREDENTIALS } from '../../client-cli/src/remote/credentials.ts'
 import { compareFiles, type FileDifference } from '../../client-cli/src/remote/file-difference.ts'
-import { createHttpClient } from '../../client-cli/src/remote/http-client.ts'
 import type { Remote } from '../../client-cli/src/remote/remote.ts'
+import { openCairn } from '../rig/cairn-remote.ts'
 import { type CountingProxy, startCountingProxy } from '../rig/counting-proxy.ts'
 import { digestOf, startTestServer, type TestServer } from '../rig/server.ts'
 import { createStockedCache, quietly, type StockedCache } from '../rig/stocked-cache.ts'
@@ -59,11 +56,7 @@ function freshCache(): StockedCache {
 
 async function open(line: CountingProxy, from: StockedCache, options: { deltas?: boolean } = {}): Promise<Remote> {
   const token = await server.token(['read', 'write'], [project])
-  const url = `${line.url}/dvc/${project}`
-  const info = (await (await fetch(`${url}/.well-known/cairn`)).json()) as RemoteInfo
-  const credentials = { ...NO_CREDENTIALS, headers: { authorization: `Bearer ${token}` } }
-  const http = createHttpClient({ base: url, credentials, sockets: 8 })
-  const remote = createCairnRemote({ name: 'cairn', url, info, http, cache: from.cache, ...options })
+  const remote = await openCairn({ url: `${line.url}/dvc/${project}`, token, cache: from.cache, ...options })
   remotes.push(remote)
   line.reset()
   return remote

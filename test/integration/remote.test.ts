@@ -1,14 +1,13 @@
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync, chmodSync } from 'node:fs'
 import os from 'node:os'
 import path from 'node:path'
-import type { RemoteInfo } from '@cairn/protocol/api'
 import { type Digest, objectPath } from '@cairn/protocol/digest'
-import { createCairnRemote } from '../../client-cli/src/remote/cairn-remote.ts'
 import { createDirectoryRemote } from '../../client-cli/src/remote/directory-remote.ts'
 import { createDvcHttpRemote } from '../../client-cli/src/remote/dvc-http-remote.ts'
 import { NO_CREDENTIALS } from '../../client-cli/src/remote/credentials.ts'
 import { createHttpClient } from '../../client-cli/src/remote/http-client.ts'
 import { remoteSuite, type RemotePlace } from '../conformance/remote.ts'
+import { openCairn } from '../rig/cairn-remote.ts'
 import { startPlainHttpRemote } from '../rig/plain-http-remote.ts'
 import { startTestServer, type TestServer } from '../rig/server.ts'
 
@@ -56,14 +55,7 @@ remoteSuite('a Cairn server', async (): Promise<RemotePlace> => {
     async open(part, cache) {
       await server.createProject(part)
       const token = await server.token(['read', 'write'], [part])
-      const url = `${server.url}/dvc/${part}`
-      const info = (await (await fetch(`${url}/.well-known/cairn`)).json()) as RemoteInfo
-      const http = createHttpClient({
-        base: url,
-        credentials: { headers: { authorization: `Bearer ${token}` }, source: 'a test' },
-        sockets: 8,
-      })
-      return createCairnRemote({ name: 'cairn', url, info, http, cache })
+      return openCairn({ url: `${server.url}/dvc/${part}`, token, cache })
     },
     damage: (part, digest) => damageStored(server, part, digest),
     stop: () => server.stop(),
