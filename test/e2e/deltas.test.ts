@@ -3,8 +3,9 @@ import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { type CountingProxy, startCountingProxy } from '../rig/counting-proxy.ts'
-import { createWorkstation, folderDigest, type Workstation } from '../rig/project.ts'
+import { folderDigest, type Workstation } from '../rig/project.ts'
 import { startTestServer, type TestServer } from '../rig/server.ts'
+import { cloneOf, createSharedProject } from '../rig/shared-project.ts'
 
 const MIB = 1024 * 1024
 const SIZE = 12 * MIB
@@ -23,12 +24,7 @@ afterAll(async () => {
   await server?.stop()
 })
 beforeEach(async () => {
-  const project = `p${serial++}`
-  await server.createProject(project)
-  first = createWorkstation({ env: { CAIRN_TOKEN: await server.token(['read', 'write'], [project]) } })
-  first.git('init', '-q', '-b', 'main')
-  await first.cairn('init')
-  await first.cairn('remote', 'add', '-d', 'origin', `${proxy.url}/dvc/${project}`)
+  first = await createSharedProject(server, proxy.url, `p${serial++}`)
 })
 afterEach(() => {
   first.remove()
@@ -36,8 +32,7 @@ afterEach(() => {
 })
 
 function clone(): Workstation {
-  const other = createWorkstation({ env: { CAIRN_TOKEN: first.env['CAIRN_TOKEN'] ?? '' } })
-  other.git('clone', '-q', first.dir, other.dir)
+  const other = cloneOf(first)
   others.push(other)
   return other
 }

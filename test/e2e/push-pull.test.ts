@@ -5,8 +5,9 @@ import { objectPath } from '@cairn/protocol/digest'
 import { type CountingProxy, startCountingProxy } from '../rig/counting-proxy.ts'
 import { writeSmallFiles } from '../rig/images.ts'
 import { startPlainHttpRemote } from '../rig/plain-http-remote.ts'
-import { createWorkstation, folderDigest, run, CAIRN, type Workstation } from '../rig/project.ts'
+import { folderDigest, run, CAIRN, type Workstation } from '../rig/project.ts'
 import { digestOf, startTestServer, type TestServer } from '../rig/server.ts'
+import { cloneOf, createSharedProject } from '../rig/shared-project.ts'
 
 let server: TestServer
 let proxy: CountingProxy
@@ -24,11 +25,7 @@ afterAll(async () => {
 })
 beforeEach(async () => {
   project = `p${serial++}`
-  await server.createProject(project)
-  first = createWorkstation({ env: { CAIRN_TOKEN: await server.token(['read', 'write'], [project]) } })
-  first.git('init', '-q', '-b', 'main')
-  await first.cairn('init')
-  await first.cairn('remote', 'add', '-d', 'origin', `${proxy.url}/dvc/${project}`)
+  first = await createSharedProject(server, proxy.url, project)
 })
 afterEach(() => first.remove())
 
@@ -44,8 +41,7 @@ const commit = (tag?: string) => {
 }
 /** Another machine's clone, with its own home. */
 function clone(): Workstation {
-  const other = createWorkstation({ env: { CAIRN_TOKEN: first.env['CAIRN_TOKEN'] ?? '' } })
-  other.git('clone', '-q', first.dir, other.dir)
+  const other = cloneOf(first)
   others.push(other)
   return other
 }

@@ -2,8 +2,9 @@ import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { type CountingProxy, startCountingProxy } from '../rig/counting-proxy.ts'
-import { createWorkstation, folderDigest, type Workstation } from '../rig/project.ts'
+import { folderDigest, type Workstation } from '../rig/project.ts'
 import { startTestServer, type TestServer } from '../rig/server.ts'
+import { cloneOf, createSharedProject } from '../rig/shared-project.ts'
 
 /** With names of this length the listing has some 100 KB. */
 const FILES = 400
@@ -25,11 +26,7 @@ afterAll(async () => {
 })
 beforeEach(async () => {
   project = `p${serial++}`
-  await server.createProject(project)
-  first = createWorkstation({ env: { CAIRN_TOKEN: await server.token(['read', 'write'], [project]) } })
-  first.git('init', '-q', '-b', 'main')
-  await first.cairn('init')
-  await first.cairn('remote', 'add', '-d', 'origin', `${proxy.url}/dvc/${project}`)
+  first = await createSharedProject(server, proxy.url, project)
   for (let index = 0; index < FILES; index++) write(nameOf(index), `${project} ${index}`)
   await first.cairn('add', 'data')
   commit()
@@ -49,9 +46,8 @@ const commit = () => {
 }
 /** Another machine's clone, with everything in its cache. */
 const clone = async (): Promise<Workstation> => {
-  const other = createWorkstation({ env: { CAIRN_TOKEN: first.env['CAIRN_TOKEN'] ?? '' } })
+  const other = cloneOf(first)
   others.push(other)
-  other.git('clone', '-q', first.dir, other.dir)
   await other.cairn('pull')
   return other
 }
@@ -136,9 +132,8 @@ describe('a changed folder', () => {
   })
 
   test('is pulled below one path with nothing but the listing and the files there', async () => {
-    const second = createWorkstation({ env: { CAIRN_TOKEN: first.env['CAIRN_TOKEN'] ?? '' } })
+    const second = cloneOf(first)
     others.push(second)
-    second.git('clone', '-q', first.dir, second.dir)
     proxy.reset()
     expect((await second.cairn('pull', 'data/class-3')).stdout).toContain('46 files fetched')
     expect(proxy.received).toBeLessThan(treeSize() + 20_000)
