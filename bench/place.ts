@@ -14,18 +14,20 @@ export interface CairnDoor {
 }
 
 /** A new project on the server for each round. */
-export const cairnPlace = (name: string, { url, adminToken }: CairnDoor): Place => ({
+export const cairnPlace = (name: string, door: CairnDoor): Place => ({
   name,
   async open(label) {
-    const slug = await createProject({ url, adminToken }, label)
-    return [
-      ['add', '-d', 'origin', `${url}/dvc/${slug}`],
-      ['modify', 'origin', 'auth', 'custom'],
-      ['modify', 'origin', 'custom_auth_header', 'Authorization'],
-      ['modify', '--local', 'origin', 'password', `Bearer ${adminToken}`],
-    ]
+    return cairnCommands(door, await createProject(door, label))
   },
 })
+
+/** What tells a tool about a project that stands already. */
+export const cairnCommands = ({ url, adminToken }: CairnDoor, slug: string): Array<readonly string[]> => [
+  ['add', '-d', 'origin', `${url}/dvc/${slug}`],
+  ['modify', 'origin', 'auth', 'custom'],
+  ['modify', 'origin', 'custom_auth_header', 'Authorization'],
+  ['modify', '--local', 'origin', 'password', `Bearer ${adminToken}`],
+]
 
 /** Returns the slug, which is new at each call. */
 export async function createProject({ url, adminToken }: CairnDoor, label: string): Promise<string> {

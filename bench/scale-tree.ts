@@ -5,6 +5,7 @@ import { type Digest, makeDigest, objectPath } from '@cairn/protocol/digest'
 import { serializeTree } from '@cairn/protocol/tree'
 import { startCountingProxy } from '../test/rig/counting-proxy.ts'
 import { CAIRN } from '../test/rig/project.ts'
+import { cairnCommands, type CairnDoor } from './place.ts'
 import { figures } from './play.ts'
 import { forgetPeak, peakMib } from './proc.ts'
 import { type LargeCatalog, largeCatalogMd5 } from './scale-catalog.ts'
@@ -19,7 +20,7 @@ export async function changeLargeTree(world: World, { server, slug }: LargeCatal
   const { machine, options, record, say } = world
   const proxy = await startCountingProxy(server.url)
   try {
-    const bench = await openBench(machine, subjectAt(proxy.url, server.adminToken, slug), world.base, 'tree')
+    const bench = await openBench(machine, subjectAt({ url: proxy.url, adminToken: server.adminToken }, slug), world.base, 'tree')
     const note = (name: string, value: number) => record.note({ set: 'scale', name, subject: 'cairn → disk', value, unit: 'MiB' })
     let peaks = { server: 0, client: 0 }
     for (const changed of [false, true]) {
@@ -44,14 +45,9 @@ export async function changeLargeTree(world: World, { server, slug }: LargeCatal
 }
 
 /** The project stands already: its objects do. */
-function subjectAt(url: string, token: string, slug: string): Subject {
-  const commands = [
-    ['add', '-d', 'origin', `${url}/dvc/${slug}`],
-    ['modify', 'origin', 'auth', 'custom'],
-    ['modify', 'origin', 'custom_auth_header', 'Authorization'],
-    ['modify', '--local', 'origin', 'password', `Bearer ${token}`],
-  ]
-  return { name: 'cairn → disk', tool: 'cairn', file: CAIRN, place: { name: 'disk', open: () => Promise.resolve(commands) } }
+function subjectAt(door: CairnDoor, slug: string): Subject {
+  const open = () => Promise.resolve(cairnCommands(door, slug))
+  return { name: 'cairn → disk', tool: 'cairn', file: CAIRN, place: { name: 'disk', open } }
 }
 
 /** In the order of its paths. `instead` stands in the middle. */
