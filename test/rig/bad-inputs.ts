@@ -1,4 +1,3 @@
-import { execFileSync } from 'node:child_process'
 import {
   chmodSync,
   cpSync,
@@ -656,6 +655,13 @@ export const BAD_INPUTS: readonly BadInput[] = [
   ...COMMAND_LINE,
 ]
 
+const isRoot = process.geteuid?.() === 0
+
+/** Those that this user can try, by name. */
+export const TRIED_INPUTS = BAD_INPUTS.filter((input) => !(input.notAsRoot === true && isRoot)).map(
+  (input) => [input.name, input] as const,
+)
+
 function removeAll(dir: string, ...names: readonly string[]): void {
   for (const name of names) rmSync(path.join(dir, name), { recursive: true })
 }
@@ -734,5 +740,3 @@ export async function refusingServer(): Promise<{ url: string; close(): void }> 
   }
   return { url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`, close }
 }
-
-export const isRoot = (): boolean => execFileSync('id', ['-u'], { encoding: 'utf8' }).trim() === '0'
