@@ -1,7 +1,7 @@
 import { createHash, randomBytes, randomUUID } from 'node:crypto'
 import { isCode } from '@cairn/protocol/error'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import type { BlobDraft, BlobStat, BlobStore, Bytes } from '../../server/src/domain/ports.ts'
+import type { BlobDraft, BlobStat, BlobStore, Bytes } from '../../server/src/domain/ports/blob-store.ts'
 
 const MIB = 1 << 20
 

@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { type Digest, md5Of, packDigests, unpackDigests } from '@cairn/protocol/digest'
-import type { Catalog, LinkOutcome, NewObject, NewTree } from '../../server/src/domain/ports.ts'
+import type { Catalog, LinkOutcome, NewObject, NewTree } from '../../server/src/domain/ports/catalog.ts'
 import { freshKey, objectOf, objectsOf } from '../rig/objects.ts'
 
 export interface OpenCatalog {

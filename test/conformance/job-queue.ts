@@ -1,6 +1,6 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import type pg from 'pg'
-import type { JobContext, JobHandler, JobQueue, JobRow, JobType } from '../../server/src/domain/ports.ts'
+import type { JobContext, JobHandler, JobQueue, JobRow, JobType } from '../../server/src/domain/ports/job-queue.ts'
 
 export interface OpenJobs {
   queue: JobQueue

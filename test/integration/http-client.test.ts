@@ -224,6 +224,33 @@ test('an early answer stops the body', async () => {
   expect(chunks).toBeLessThan(100)
 })
 
+describe('a body that waits to be asked for', () => {
+  const body = () => ({ length: 3, chunks: [Buffer.from('abc')] })
+  const put = (http: HttpClient) =>
+    http.send({ method: 'PUT', path: '/x', headers: { expect: '100-continue' }, body, signal: never() }, (answer) =>
+      readText(answer),
+    )
+
+  test('stays here when the answer is a refusal', async () => {
+    const { url, server } = await listen((_, res) => ok(res))
+    const bytes: Buffer[] = []
+    server.on('checkContinue', (req: IncomingMessage, res: ServerResponse) => {
+      req.on('data', (chunk: Buffer) => bytes.push(chunk))
+      res.writeHead(403, 'Not here').end()
+    })
+    await expect(put(client(url))).rejects.toMatchObject({ code: 'FORBIDDEN' })
+    expect(bytes).toEqual([])
+  })
+
+  test('is sent when it is asked for, and after a while to a server that does not ask', async () => {
+    const asks = await listen((req, res) => req.pipe(res))
+    expect(await put(client(asks.url))).toBe('abc')
+    const silent = await listen((_, res) => ok(res))
+    silent.server.on('checkContinue', (req: IncomingMessage, res: ServerResponse) => req.pipe(res))
+    expect(await put(client(silent.url))).toBe('abc')
+  })
+})
+
 test('a body whose source fails is not sent again', async () => {
   const server = await listen((req) => req.resume())
   const body = () => ({

@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { remoteInfo } from '@cairn/protocol/api'
 import { type Digest, objectPath } from '@cairn/protocol/digest'
-import type { BlobStore } from '../../server/src/domain/ports.ts'
+import type { BlobStore } from '../../server/src/domain/ports/blob-store.ts'
 import { connectRaw } from '../rig/raw-http.ts'
 import { digestOf, startTestServer, type TestServer, treeOf } from '../rig/server.ts'
 

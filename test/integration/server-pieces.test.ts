@@ -1,7 +1,7 @@
 import type { IncomingMessage } from 'node:http'
 import { describe, expect, test } from 'vitest'
 import { makeDigest } from '@cairn/protocol/digest'
-import type { ObjectRow } from '../../server/src/domain/ports.ts'
+import type { ObjectRow } from '../../server/src/domain/ports/catalog.ts'
 import { nextTime } from '../../server/src/jobs/schedule.ts'
 import { ROUTES } from '../../server/src/http/app.ts'
 import { presentedToken } from '../../server/src/http/authenticate.ts'

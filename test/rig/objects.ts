@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
 import { makeDigest } from '@cairn/protocol/digest'
-import type { NewObject } from '../../server/src/domain/ports.ts'
+import type { NewObject } from '../../server/src/domain/ports/catalog.ts'
 
 /** An object whose bytes are `text`. */
 export function objectOf(text: string, options: { tree?: boolean; legacy?: boolean; offset?: number } = {}): NewObject {

@@ -5,11 +5,11 @@ import { type ExperimentRef, findExperiments } from '../experiments/refs.ts'
 import { loadStages } from '../pipeline/load.ts'
 import { revisionTree } from '../repo/file-tree.ts'
 import type { Output } from '../transfer/expand.ts'
-import { pushOutputs } from '../transfer/push.ts'
 import { asksForBaselines, BASELINE_OPTIONS, type ExpSession, quoted, selectedRefs, withExperiments } from './exp-session.ts'
 import { bringOutputs } from './fetch.ts'
+import { sendOutputs } from './push.ts'
 import { outputsOf } from './select-outputs.ts'
-import { byRemote, chosenRemote, earlierOf, failForLeft, transferOptions, withRemote } from './transfer.ts'
+import { chosenRemote, failForLeft, transferOptions } from './transfer.ts'
 
 const ARGUMENTS = [
   { name: '<git_remote>', summary: 'A Git remote, by name or url.' },
@@ -122,12 +122,11 @@ async function pushContent(
   options: Options,
 ): Promise<void> {
   const { repo, workspace } = session
-  const { cache } = workspace
-  for (const [name, group] of byRemote(await outputsIn(session, refs), chosenRemote(options))) {
-    const moving = { ...transferOptions(context, options), earlier: earlierOf(repo, context, cache, group) }
-    const { left } = await withRemote(repo, name, context, cache, (remote) =>
-      pushOutputs({ remote, cache, outputs: group, options: moving }),
-    )
-    failForLeft(context, left, 'upload')
-  }
+  const { left } = await sendOutputs(repo, context, {
+    cache: workspace.cache,
+    outputs: await outputsIn(session, refs),
+    moving: transferOptions(context, options),
+    chosen: chosenRemote(options),
+  })
+  failForLeft(context, left, 'upload')
 }

@@ -1,6 +1,9 @@
+import type { ObjectCache } from '../cache/object-cache.ts'
 import type { Command, Context, Options } from '../command.ts'
+import type { TransferOptions } from '../remote/remote.ts'
 import type { Repo } from '../repo/repo.ts'
 import { selectOutputs } from './select-outputs.ts'
+import type { Output } from '../transfer/expand.ts'
 import { type Left, summarize } from '../transfer/outcome.ts'
 import { pushOutputs } from '../transfer/push.ts'
 import { withStages } from './session.ts'
@@ -38,16 +41,7 @@ async function push(repo: Repo, context: Context, targets: readonly string[], op
   const cache = openCache(repo)
   try {
     if (options['dryRun'] === true) return await printPlans('push', repo, context, { cache, outputs, options })
-    let pushed = 0
-    const left: Left[] = []
-    for (const [name, group] of byRemote(outputs, chosenRemote(options))) {
-      const done = await withRemote(repo, name, context, cache, (remote) =>
-        pushOutputs({ remote, cache, outputs: group, options: { ...moving, earlier: earlierOf(repo, context, cache, group) } }),
-      )
-      pushed += done.pushed
-      left.push(...done.left)
-      context.report({ type: 'debug', text: `${done.requests} requests, ${done.bytes} bytes` })
-    }
+    const { pushed, left } = await sendOutputs(repo, context, { cache, outputs, moving, chosen: chosenRemote(options) })
     const summary = summarize([[pushed, 'pushed']])
     if (summary !== undefined || left.length === 0)
       context.report({ type: 'result', text: summary ?? 'Everything is up to date.' })
@@ -55,4 +49,23 @@ async function push(repo: Repo, context: Context, targets: readonly string[], op
   } finally {
     cache.close()
   }
+}
+
+/** Sends to each remote that the outputs name, or to the chosen one. */
+export async function sendOutputs(
+  repo: Repo,
+  context: Context,
+  request: { cache: ObjectCache; outputs: readonly Output[]; moving: TransferOptions; chosen: string | undefined },
+): Promise<{ pushed: number; left: Left[] }> {
+  const { cache, outputs, moving, chosen } = request
+  const total = { pushed: 0, left: [] as Left[] }
+  for (const [name, group] of byRemote(outputs, chosen)) {
+    const done = await withRemote(repo, name, context, cache, (remote) =>
+      pushOutputs({ remote, cache, outputs: group, options: { ...moving, earlier: earlierOf(repo, context, cache, group) } }),
+    )
+    total.pushed += done.pushed
+    total.left.push(...done.left)
+    context.report({ type: 'debug', text: `${done.requests} requests, ${done.bytes} bytes` })
+  }
+  return total
 }

@@ -70,6 +70,7 @@ async function sendBody(outgoing: ClientRequest, body: HttpBody | undefined): Pr
     if (!outgoing.writableEnded) incoming.on('close', () => outgoing.destroy())
   })
   try {
+    if (outgoing.hasHeader('expect')) await allowed(outgoing)
     for await (const chunk of body.chunks) {
       if (answered || outgoing.destroyed) return
       if (!outgoing.write(chunk)) await drained(outgoing)
@@ -81,14 +82,28 @@ async function sendBody(outgoing: ClientRequest, body: HttpBody | undefined): Pr
   }
 }
 
+/** A server that does not know the header does not answer it; curl waits as long. */
+const CONTINUE_MS = 1000
+
+/** Settles when the server asks for the body, or has said nothing for a while, or wants none. */
+async function allowed(outgoing: ClientRequest): Promise<void> {
+  outgoing.flushHeaders()
+  await happened(outgoing, 'continue', CONTINUE_MS)
+}
+
 /** Settles when more may be written, or when nobody wants more. */
-function drained(outgoing: ClientRequest): Promise<void> {
+const drained = (outgoing: ClientRequest): Promise<void> => happened(outgoing, 'drain')
+
+/** Settles with the event, or when no more will be written. */
+function happened(outgoing: ClientRequest, event: 'drain' | 'continue', milliseconds?: number): Promise<void> {
   return new Promise((resolve) => {
-    const events = ['drain', 'close', 'error', 'response'] as const
+    const events = [event, 'close', 'error', 'response']
     const done = () => {
+      clearTimeout(timer)
       for (const name of events) outgoing.off(name, done)
       resolve()
     }
+    const timer = milliseconds === undefined ? undefined : setTimeout(done, milliseconds)
     for (const name of events) outgoing.on(name, done)
   })
 }

@@ -50,7 +50,9 @@ async function pushTo(direct: DirectApi, run: PushRun, object: Outgoing): Promis
 }
 
 /** False when the object changed on the way, which is noted. */
-async function sendTo({ bucket, url, headers }: DirectPlace, run: PushRun, object: Outgoing): Promise<boolean> {
+async function sendTo({ bucket, url, ...place }: DirectPlace, run: PushRun, object: Outgoing): Promise<boolean> {
+  // A bucket that refuses at once would cut the line while the body is on its way, and the reason would be lost.
+  const headers = { ...place.headers, expect: '100-continue' }
   const count = run.meter.body()
   const body = () => {
     count.restart()

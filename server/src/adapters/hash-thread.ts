@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { Worker } from 'node:worker_threads'
-import type { SideHash } from '../domain/ports.ts'
+import type { SideHash } from '../domain/ports/side-hash.ts'
 import type { HashOrder, HashReport } from './hash-thread/worker.ts'
 
 /** On their way to the thread, of one hash: what a slow one holds in memory. */

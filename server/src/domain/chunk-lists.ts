@@ -3,7 +3,7 @@ import { type Chunk, createChunkLister, MAX_CHUNKS, packChunks } from '@cairn/pr
 import { MIN_DELTA_OBJECT_BYTES } from '@cairn/protocol/delta'
 import { CairnError } from '@cairn/protocol/error'
 import { readObject } from './objects.ts'
-import type { ObjectRow, ProjectRow } from './ports.ts'
+import type { ObjectRow, ProjectRow } from './ports/catalog.ts'
 import type { Stores } from './stores.ts'
 
 function newMd5(): { update(bytes: Uint8Array): void; digest(): string } {

@@ -1,6 +1,6 @@
 import type { Digest } from '@cairn/protocol/digest'
 import { CairnError } from '@cairn/protocol/error'
-import type { NewObject, ProjectRow } from './ports.ts'
+import type { NewObject, ProjectRow } from './ports/catalog.ts'
 import type { Stores } from './stores.ts'
 
 /** Two contents with one md5 are no accident. */

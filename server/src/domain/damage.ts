@@ -1,4 +1,4 @@
-import type { ObjectRow } from './ports.ts'
+import type { ObjectRow } from './ports/catalog.ts'
 import type { Stores } from './stores.ts'
 
 /** Records that stored bytes are lost. The object and the trees that hold it count as missing from here on, so that the next push brings them again. */

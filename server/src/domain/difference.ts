@@ -2,7 +2,8 @@ import { LITERAL, literalBytes, MAX_SEGMENTS, packRecipe, type Recipe, type Segm
 import type { Digest } from '@cairn/protocol/digest'
 import { isPresent } from './objects.ts'
 import { type Piece, readPieces } from './pieces.ts'
-import type { Bytes, ObjectRow, ProjectRow } from './ports.ts'
+import type { Bytes } from './ports/blob-store.ts'
+import type { ObjectRow, ProjectRow } from './ports/catalog.ts'
 import { piecesOf } from './recipe.ts'
 import type { Stores } from './stores.ts'
 

@@ -6,7 +6,8 @@ import { MAX_DIRECT_BYTES } from '@cairn/protocol/limits'
 import { isSingleKey, singleKey } from './blob-key.ts'
 import { mendTrees } from './damage.ts'
 import { findRow, isPresent, linkSingle, unknownObject } from './objects.ts'
-import type { DirectAccess, DirectUpload, ObjectRow, ProjectRow } from './ports.ts'
+import type { DirectAccess } from './ports/blob-store.ts'
+import type { DirectUpload, ObjectRow, ProjectRow } from './ports/catalog.ts'
 import type { Stores } from './stores.ts'
 
 /**

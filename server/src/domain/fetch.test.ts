@@ -3,7 +3,7 @@ import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { makeDigest } from '@cairn/protocol/digest'
 import { planRanges } from './fetch.ts'
-import type { ObjectRow } from './ports.ts'
+import type { ObjectRow } from './ports/catalog.ts'
 import { hashMembers } from './scrub.ts'
 
 const row = (id: number, blobId: number, offset: number, bytes: Uint8Array | number): ObjectRow => ({

@@ -4,7 +4,7 @@ import type { Digest } from '@cairn/protocol/digest'
 import { isCode } from '@cairn/protocol/error'
 import { MAX_MEMBER_BYTES, PackWriter } from '@cairn/protocol/pack'
 import { recordDamage } from './damage.ts'
-import type { ObjectRow, ProjectRow } from './ports.ts'
+import type { ObjectRow, ProjectRow } from './ports/catalog.ts'
 import type { Stores } from './stores.ts'
 import { isIntact } from './verify-stream.ts'
 

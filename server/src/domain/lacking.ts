@@ -1,6 +1,6 @@
 import { type Digest, digestFrom, KIND_LEGACY, PACKED_DIGEST_BYTES, readHex } from '@cairn/protocol/digest'
 import { MD5_BYTES } from './md5-table.ts'
-import type { TreeMembers } from './ports.ts'
+import type { TreeMembers } from './ports/catalog.ts'
 
 /** Files that are missing: few or a million. */
 export interface Lacking {

@@ -1,7 +1,8 @@
 import { createHash } from 'node:crypto'
 import { type Digest } from '@cairn/protocol/digest'
 import { CairnError } from '@cairn/protocol/error'
-import type { Bytes, SideHash } from './ports.ts'
+import type { Bytes } from './ports/blob-store.ts'
+import type { SideHash } from './ports/side-hash.ts'
 import { type Measured, requireDigest } from './verify-stream.ts'
 
 /**

@@ -1,4 +1,4 @@
-import type { ByteRange, PartedSize } from './ports.ts'
+import type { ByteRange, PartedSize } from './ports/blob-store.ts'
 
 const MIB = 1024 * 1024
 /** S3 takes none below 5 MiB but the last. Small ones lose little to a broken connection. */

@@ -1,6 +1,6 @@
 import type { Readable } from 'node:stream'
 import { CairnError } from '@cairn/protocol/error'
-import type { BlobStore, Bytes } from './ports.ts'
+import type { BlobStore, Bytes } from './ports/blob-store.ts'
 
 /** Bytes of a blob that are what they are: no piece of a piece. */
 export interface Piece {

@@ -1,6 +1,7 @@
 import { CairnError } from '@cairn/protocol/error'
 import { allows, type Scope } from '@cairn/protocol/scope'
-import type { Catalog, Clock, TokenRow } from './ports.ts'
+import type { Catalog, TokenRow } from './ports/catalog.ts'
+import type { Clock } from './ports/clock.ts'
 
 /** Who presents a valid token, and what it may do. */
 export interface Principal {

@@ -1,6 +1,7 @@
 import type { Project } from '@cairn/protocol/api'
 import { CairnError } from '@cairn/protocol/error'
-import type { Catalog, Clock, ProjectRow } from './ports.ts'
+import type { Catalog, ProjectRow } from './ports/catalog.ts'
+import type { Clock } from './ports/clock.ts'
 import { type Principal, reaches } from './principal.ts'
 import type { Stores } from './stores.ts'
 

@@ -1,4 +1,4 @@
-import type { Bytes } from './ports.ts'
+import type { Bytes } from './ports/blob-store.ts'
 
 /** What a sender sent when it was short, or the whole stream again with what was read of it in front. */
 export type ReadAhead = { whole: Uint8Array; bytes?: undefined } | { whole?: undefined; bytes: Bytes }

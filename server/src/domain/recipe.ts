@@ -10,7 +10,8 @@ import {
 import { CairnError, isCode } from '@cairn/protocol/error'
 import { isDeltaKey } from './blob-key.ts'
 import { type Piece, readPieces } from './pieces.ts'
-import type { BlobStore, ByteRange, ObjectRow } from './ports.ts'
+import type { BlobStore, ByteRange } from './ports/blob-store.ts'
+import type { ObjectRow } from './ports/catalog.ts'
 import { createRecent, type Recent } from './recent.ts'
 import type { Stores } from './stores.ts'
 

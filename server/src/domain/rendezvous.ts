@@ -1,4 +1,4 @@
-import type { Bytes } from './ports.ts'
+import type { Bytes } from './ports/blob-store.ts'
 
 /**
  * One reader that pulls, one writer that pushes, at one pace: `send` resolves when the reader has come back for more, so

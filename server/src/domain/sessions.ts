@@ -1,6 +1,6 @@
 import type { Digest } from '@cairn/protocol/digest'
 import { CairnError } from '@cairn/protocol/error'
-import type { ProjectRow, SessionRow } from './ports.ts'
+import type { ProjectRow, SessionRow } from './ports/catalog.ts'
 import type { Stores } from './stores.ts'
 import { commitRoots } from './trees.ts'
 

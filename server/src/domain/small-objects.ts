@@ -4,7 +4,7 @@ import { type Batching, createBatching, Refused } from './batching.ts'
 import { packKey, singleKey } from './blob-key.ts'
 import { auditConflicts, conflict } from './conflict.ts'
 import { mendTrees } from './damage.ts'
-import type { NewObject, ProjectRow } from './ports.ts'
+import type { NewObject, ProjectRow } from './ports/catalog.ts'
 import type { SmallObject, SmallObjects, Stores } from './stores.ts'
 
 /** An object up to here is taken in whole, so that others may rest in one blob with it. */

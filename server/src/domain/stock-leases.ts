@@ -1,6 +1,6 @@
 import { isCode } from '@cairn/protocol/error'
 import { type Batching, createBatching } from './batching.ts'
-import type { ObjectRow, ProjectRow } from './ports.ts'
+import type { ObjectRow, ProjectRow } from './ports/catalog.ts'
 import type { Stores } from './stores.ts'
 
 /**

@@ -1,5 +1,8 @@
 import type { Digest } from '@cairn/protocol/digest'
-import type { BlobStore, Catalog, Clock, LinkOutcome, ProjectRow, SideHash } from './ports.ts'
+import type { BlobStore } from './ports/blob-store.ts'
+import type { Catalog, LinkOutcome, ProjectRow } from './ports/catalog.ts'
+import type { Clock } from './ports/clock.ts'
+import type { SideHash } from './ports/side-hash.ts'
 import type { Measured } from './verify-stream.ts'
 
 /** What every part of the domain works on. `wire.ts` builds it once. */

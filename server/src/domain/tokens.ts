@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import type { CreatedToken, Token, TokenRequest } from '@cairn/protocol/api'
 import { CairnError } from '@cairn/protocol/error'
-import type { TokenRow } from './ports.ts'
+import type { TokenRow } from './ports/catalog.ts'
 import { type Principal, reaches, type TokenCodec } from './principal.ts'
 import type { Stores } from './stores.ts'
 

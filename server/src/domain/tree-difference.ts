@@ -1,7 +1,8 @@
 import { isCode } from '@cairn/protocol/error'
 import { createTreeScanner } from '@cairn/protocol/tree-scanner'
 import { createCounts, createMd5Table, MD5_BYTES } from './md5-table.ts'
-import type { Bytes, ChangedMembers } from './ports.ts'
+import type { Bytes } from './ports/blob-store.ts'
+import type { ChangedMembers } from './ports/catalog.ts'
 
 /** More changes than this are no shortcut. */
 const MOST_CHANGES = 50_000

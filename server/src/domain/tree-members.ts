@@ -2,7 +2,9 @@ import { type Digest, isLegacy } from '@cairn/protocol/digest'
 import { CairnError } from '@cairn/protocol/error'
 import { createTreeScanner } from '@cairn/protocol/tree-scanner'
 import { MD5_BYTES } from './md5-table.ts'
-import type { Bytes, TreeMembers } from './ports.ts'
+import type { Bytes } from './ports/blob-store.ts'
+import type { TreeMembers } from './ports/catalog.ts'
+import { holdBack } from './verify-stream.ts'
 
 const FIRST_ENTRIES = 1024
 
@@ -56,22 +58,18 @@ export interface CheckedTree {
 export function checkTree(source: Bytes, digest: Digest, onMember?: OnMember): CheckedTree {
   const collector = createCollector(isLegacy(digest), onMember)
   let result: ScannedTree | undefined
-
-  async function* pass(): AsyncGenerator<Uint8Array> {
-    let held: Uint8Array | undefined
-    let wrong: CairnError | undefined
-    for await (const chunk of source) {
+  let wrong: CairnError | undefined
+  const bytes = holdBack(source, {
+    see(chunk) {
       wrong ??= refusal(() => collector.push(chunk))
-      if (held) yield held
-      held = chunk
-    }
-    if (wrong) throw wrong
-    result = collector.end()
-    if (held) yield held
-  }
-
+    },
+    end() {
+      if (wrong) throw wrong
+      result = collector.end()
+    },
+  })
   return {
-    bytes: pass(),
+    bytes,
     scanned() {
       if (!result) throw new Error('scanned() was called before the stream ended')
       return result

@@ -8,9 +8,11 @@ import { completeUpload } from './complete-upload.ts'
 import { keepLease, LEASE_SECONDS } from './lease.ts'
 import { findRow, isPresent } from './objects.ts'
 import { planParts, partCount, partRange } from './part-plan.ts'
-import type { Bytes, PartClaim, PartSender, ProjectRow, UploadRow } from './ports.ts'
+import type { Bytes } from './ports/blob-store.ts'
+import type { PartClaim, PartSender, ProjectRow, UploadRow } from './ports/catalog.ts'
 import { createRunningHashes, type HashTurn, type RunningHashes } from './running-hashes.ts'
 import type { Stores } from './stores.ts'
+import { holdBack } from './verify-stream.ts'
 
 export interface UploadLimits {
   /** The largest object, in bytes. */
@@ -219,26 +221,26 @@ async function storePart(
 }
 
 /** Passes a part on while it is hashed. The last chunk is held back until the length and the md5 are known to be right. */
-async function* exactly(
+function exactly(
   bytes: Bytes,
   wanted: { length: number; md5: Uint8Array | undefined; turn: HashTurn | undefined },
 ): AsyncGenerator<Uint8Array> {
   const own = wanted.md5 && createHash('md5')
   let size = 0
-  let held: Uint8Array | undefined
-  for await (const chunk of bytes) {
-    size += chunk.length
-    if (size > wanted.length) throw new CairnError('BODY_TOO_LARGE', `the part has ${wanted.length} bytes, and more came`)
-    wanted.turn?.update(chunk)
-    own?.update(chunk)
-    if (held) yield held
-    held = chunk
-  }
-  if (size < wanted.length) throw new CairnError('BODY_TOO_SHORT', `the part has ${wanted.length} bytes, and ${size} came`)
-  if (own && Buffer.compare(own.digest(), wanted.md5 ?? Buffer.alloc(0)) !== 0)
-    throw new CairnError('DIGEST_MISMATCH', 'the part does not hash to its Content-MD5', { hint: 'Send it again.' })
-  wanted.turn?.end()
-  if (held) yield held
+  return holdBack(bytes, {
+    see(chunk) {
+      size += chunk.length
+      if (size > wanted.length) throw new CairnError('BODY_TOO_LARGE', `the part has ${wanted.length} bytes, and more came`)
+      wanted.turn?.update(chunk)
+      own?.update(chunk)
+    },
+    end() {
+      if (size < wanted.length) throw new CairnError('BODY_TOO_SHORT', `the part has ${wanted.length} bytes, and ${size} came`)
+      if (own && Buffer.compare(own.digest(), wanted.md5 ?? Buffer.alloc(0)) !== 0)
+        throw new CairnError('DIGEST_MISMATCH', 'the part does not hash to its Content-MD5', { hint: 'Send it again.' })
+      wanted.turn?.end()
+    },
+  })
 }
 
 async function withPatience<T>(work: Promise<T>, milliseconds: number): Promise<T | undefined> {

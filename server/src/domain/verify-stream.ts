@@ -2,7 +2,7 @@ import { createHash, type Hash, hash } from 'node:crypto'
 import { type Digest, isLegacy, md5Of } from '@cairn/protocol/digest'
 import { CairnError } from '@cairn/protocol/error'
 import { createLegacyHash } from './dos2unix.ts'
-import type { Bytes } from './ports.ts'
+import type { Bytes } from './ports/blob-store.ts'
 
 /** What bytes turned out to be, once all of them were seen. */
 export interface Measured {
@@ -76,6 +76,25 @@ export function requireDigest(measured: Measured, digest: Digest): void {
   })
 }
 
+/**
+ * Passes bytes on while `see` looks at them. The last chunk is held back until `end` has found nothing wrong, so nobody down
+ * the line can take wrong bytes for complete. Chunks without bytes are left out.
+ */
+export async function* holdBack(
+  source: Bytes,
+  { see, end }: { see: (chunk: Uint8Array) => void; end: () => void },
+): AsyncGenerator<Uint8Array> {
+  let held: Uint8Array | undefined
+  for await (const chunk of source) {
+    if (chunk.length === 0) continue
+    see(chunk)
+    if (held) yield held
+    held = chunk
+  }
+  end()
+  if (held) yield held
+}
+
 export interface VerifiedStream {
   /** To be read once. */
   bytes: Bytes
@@ -84,32 +103,26 @@ export interface VerifiedStream {
 }
 
 /**
- * Passes bytes on while it hashes them. The last chunk is held back until all of them are known to be right, so nobody
- * down the line can take wrong bytes for complete.
+ * Passes bytes on while it hashes them, and holds the last chunk back until all of them are known to be right.
  * @throws CairnError (from `bytes`) DIGEST_MISMATCH, BODY_TOO_LARGE beyond `limit` bytes
  */
 export function verifyStream(source: Bytes, options: { digest?: Digest | undefined; limit: number }): VerifiedStream {
   const { digest, limit } = options
+  const meter = createMeter(digest !== undefined && isLegacy(digest))
   let measured: Measured | undefined
-
-  async function* pass(): AsyncGenerator<Uint8Array> {
-    const meter = createMeter(digest !== undefined && isLegacy(digest))
-    let held: Uint8Array | undefined
-    for await (const chunk of source) {
-      if (chunk.length === 0) continue
+  const bytes = holdBack(source, {
+    see(chunk) {
       meter.update(chunk)
       if (meter.size > limit) throw new CairnError('BODY_TOO_LARGE', `an object has at most ${limit} bytes here`)
-      if (held) yield held
-      held = chunk
-    }
-    const result = meter.finish()
-    if (digest) requireDigest(result, digest)
-    measured = result
-    if (held) yield held
-  }
-
+    },
+    end() {
+      const result = meter.finish()
+      if (digest) requireDigest(result, digest)
+      measured = result
+    },
+  })
   return {
-    bytes: pass(),
+    bytes,
     measured() {
       if (!measured) throw new Error('measured() was called before the stream ended')
       return measured
@@ -121,24 +134,22 @@ export function verifyStream(source: Bytes, options: { digest?: Digest | undefin
  * Passes stored bytes on and holds the last chunk back until their sha256 and size agree with what was recorded.
  * @throws CairnError (while it is read) OBJECT_DAMAGED
  */
-export async function* verifyStored(
+export function verifyStored(
   source: Bytes,
   wanted: { digest: Digest; size: number; sha256: Uint8Array },
 ): AsyncGenerator<Uint8Array> {
   const hash = createHash('sha256')
   let size = 0
-  let held: Uint8Array | undefined
-  for await (const chunk of source) {
-    if (chunk.length === 0) continue
-    hash.update(chunk)
-    size += chunk.length
-    if (held) yield held
-    held = chunk
-  }
-  if (size !== wanted.size || !hash.digest().equals(wanted.sha256)) {
-    throw new CairnError('OBJECT_DAMAGED', `${wanted.digest}: the stored bytes no longer hash to what was received`)
-  }
-  if (held) yield held
+  return holdBack(source, {
+    see(chunk) {
+      hash.update(chunk)
+      size += chunk.length
+    },
+    end() {
+      if (size !== wanted.size || !hash.digest().equals(wanted.sha256))
+        throw new CairnError('OBJECT_DAMAGED', `${wanted.digest}: the stored bytes no longer hash to what was received`)
+    },
+  })
 }
 
 export function isIntact(bytes: Uint8Array, wanted: { size: number; sha256: Uint8Array }): boolean {

@@ -1,6 +1,6 @@
 import type { Request, Response } from 'express'
 import { CairnError } from '@cairn/protocol/error'
-import type { Bytes } from '../domain/ports.ts'
+import type { Bytes } from '../domain/ports/blob-store.ts'
 import { hasBody, waitsForInvitation } from './body.ts'
 
 /** After an early answer a sender may go on for so long before the connection is closed under it. */

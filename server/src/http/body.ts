@@ -1,7 +1,7 @@
 import type { IncomingMessage } from 'node:http'
 import { createGunzip } from 'node:zlib'
 import { CairnError } from '@cairn/protocol/error'
-import type { Bytes } from '../domain/ports.ts'
+import type { Bytes } from '../domain/ports/blob-store.ts'
 import { through } from './through.ts'
 
 const INFLATED_CHUNK = 64 * 1024

@@ -1,7 +1,7 @@
 import type { Capability } from '@cairn/protocol/limits'
 import type { Limits } from '../config.ts'
 import type { DirectOffer } from '../domain/direct.ts'
-import type { JobQueue } from '../domain/ports.ts'
+import type { JobQueue } from '../domain/ports/job-queue.ts'
 import type { Principals, TokenCodec } from '../domain/principal.ts'
 import type { StockLeases } from '../domain/stock-leases.ts'
 import type { Stores } from '../domain/stores.ts'

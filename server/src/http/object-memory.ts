@@ -1,4 +1,4 @@
-import type { ObjectRow } from '../domain/ports.ts'
+import type { ObjectRow } from '../domain/ports/catalog.ts'
 import { createRecent } from '../domain/recent.ts'
 
 /**

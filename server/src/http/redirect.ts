@@ -1,6 +1,6 @@
 import type { Request, Response } from 'express'
 import { directUrl } from '../domain/direct.ts'
-import type { ObjectRow } from '../domain/ports.ts'
+import type { ObjectRow } from '../domain/ports/catalog.ts'
 import type { HttpContext } from './context.ts'
 
 /** Below this a redirect costs a stock client more than it gains: a round trip, and a read of the bucket for each probe. */

@@ -1,5 +1,5 @@
 import type { Request } from 'express'
-import type { Bytes } from '../domain/ports.ts'
+import type { Bytes } from '../domain/ports/blob-store.ts'
 import { announcedLength, readBody, refuseTooLarge } from './body.ts'
 import type { HttpContext } from './context.ts'
 

@@ -1,5 +1,5 @@
 import { Readable, type Transform } from 'node:stream'
-import type { Bytes } from '../domain/ports.ts'
+import type { Bytes } from '../domain/ports/blob-store.ts'
 
 /** Bytes behind a transform of Node's, at the pace of their reader. Both ends are let go when the reader stops. */
 export async function* through(source: Bytes, transform: Transform): AsyncGenerator<Uint8Array> {

@@ -1,6 +1,6 @@
 import type { Request, Response } from 'express'
 import { MAX_TREE_DELTA_BYTES } from '@cairn/protocol/limits'
-import type { Bytes } from '../domain/ports.ts'
+import type { Bytes } from '../domain/ports/blob-store.ts'
 import { announcedLength, readDecoded, readWhole, refuseTooLarge } from './body.ts'
 import type { HttpContext } from './context.ts'
 

@@ -1,6 +1,6 @@
 import { expireUploads } from '../domain/expire-uploads.ts'
 import { expire } from '../domain/expire.ts'
-import type { JobHandler, JobType } from '../domain/ports.ts'
+import type { JobHandler, JobType } from '../domain/ports/job-queue.ts'
 import { NEW_SCRUB, scrub, type ScrubProgress } from '../domain/scrub.ts'
 import type { Stores } from '../domain/stores.ts'
 

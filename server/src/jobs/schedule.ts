@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { Clock, JobQueue, JobType } from '../domain/ports.ts'
+import type { Clock } from '../domain/ports/clock.ts'
+import type { JobQueue, JobType } from '../domain/ports/job-queue.ts'
 
 interface Rhythm {
   type: JobType

@@ -1,4 +1,4 @@
-import type { Bytes } from '../../domain/ports.ts'
+import type { Bytes } from '../../domain/ports/blob-store.ts'
 
 /** The same bytes; throws the signal's reason as soon as it aborts, also while the source is silent. */
 export async function* abortable(bytes: Bytes, signal: AbortSignal): AsyncGenerator<Uint8Array, void> {

@@ -4,7 +4,7 @@ import { access, mkdir, open, readdir, rename, stat, unlink, type FileHandle } f
 import path from 'node:path'
 import { Readable } from 'node:stream'
 import { CairnError, isCode } from '@cairn/protocol/error'
-import type { BlobStat, BlobStore, ByteRange, Bytes } from '../../domain/ports.ts'
+import type { BlobStat, BlobStore, ByteRange, Bytes } from '../../domain/ports/blob-store.ts'
 import { abortable } from './abortable.ts'
 import { diskDrafts } from './disk-drafts.ts'
 import { blocks, onDisk, storageError, syncFolder, syncFolders, unlinkIfThere, writeBlock } from './disk-files.ts'

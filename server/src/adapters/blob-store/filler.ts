@@ -1,4 +1,4 @@
-import type { Bytes } from '../../domain/ports.ts'
+import type { Bytes } from '../../domain/ports/blob-store.ts'
 
 /** Reads a stream into buffers that somebody else owns. One call at a time. */
 export interface Filler {

@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto'
 import { Readable } from 'node:stream'
 import { CairnError } from '@cairn/protocol/error'
 import { partRange } from '../../domain/part-plan.ts'
-import type { BlobDraft, BlobStore } from '../../domain/ports.ts'
+import type { BlobDraft, BlobStore } from '../../domain/ports/blob-store.ts'
 import { abortable } from './abortable.ts'
 import { assertKey } from './key.ts'
 

@@ -58,6 +58,11 @@ export function openS3Client(options: S3Options): S3Client {
   }
 }
 
+/** Whether S3 gave this code for a failure of `call`. */
+export function isReason(error: unknown, code: string): boolean {
+  return error instanceof CairnError && isCode(error.cause, code)
+}
+
 async function loadClient(options: S3Options, agent: http.Agent, signals: AsyncLocalStorage<AbortSignal>): Promise<Client> {
   const minio = await import('minio')
   const { protocol, hostname, port } = new URL(options.endpoint)

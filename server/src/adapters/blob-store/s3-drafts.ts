@@ -1,12 +1,12 @@
 import http from 'node:http'
 import https from 'node:https'
-import { CairnError, isCode } from '@cairn/protocol/error'
+import { CairnError } from '@cairn/protocol/error'
 import { partRange } from '../../domain/part-plan.ts'
-import type { BlobDraft, BlobStore, Bytes } from '../../domain/ports.ts'
+import type { BlobDraft, BlobStore, Bytes } from '../../domain/ports/blob-store.ts'
 import { abortable } from './abortable.ts'
 import { assertKey } from './key.ts'
-import type { S3Client } from './s3-client.ts'
-import { completeParts } from './s3-upload.ts'
+import { isReason, type S3Client } from './s3-client.ts'
+import { beginParts, completeParts } from './s3-upload.ts'
 import { retrying } from './with-retry.ts'
 
 type Drafts = Pick<BlobStore, 'beginDraft' | 'putPart' | 'completeDraft' | 'dropDraft'>
@@ -26,13 +26,7 @@ export function s3Drafts(s3: S3Client): Drafts {
   return {
     async beginDraft(key, _size, signal) {
       assertKey(key)
-      return await retrying(
-        () =>
-          s3.call(key, signal, (client) =>
-            client.initiateNewMultipartUpload(bucket, key, { 'content-type': 'application/octet-stream' }),
-          ),
-        signal,
-      )
+      return await beginParts(s3, key, signal)
     },
 
     async putPart(draft, number, bytes, { signal }) {
@@ -72,10 +66,6 @@ export function s3Drafts(s3: S3Client): Drafts {
       }
     },
   }
-}
-
-function isReason(error: unknown, code: string): boolean {
-  return error instanceof CairnError && isCode(error.cause, code)
 }
 
 /** False only where the bucket says so. */

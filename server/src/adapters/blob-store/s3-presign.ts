@@ -1,5 +1,5 @@
 import { createHash, createHmac } from 'node:crypto'
-import type { DirectAccess } from '../../domain/ports.ts'
+import type { DirectAccess } from '../../domain/ports/blob-store.ts'
 import { assertKey } from './key.ts'
 
 export interface S3Credentials {

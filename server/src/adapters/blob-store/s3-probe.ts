@@ -1,6 +1,6 @@
 import { createHash, randomBytes, randomUUID } from 'node:crypto'
 import { CairnError } from '@cairn/protocol/error'
-import type { BlobStore, DirectAccess } from '../../domain/ports.ts'
+import type { BlobStore, DirectAccess } from '../../domain/ports/blob-store.ts'
 import type { S3Options } from './s3-client.ts'
 import { directAccess } from './s3-presign.ts'
 

@@ -1,4 +1,4 @@
-import type { Bytes } from '../../domain/ports.ts'
+import type { Bytes } from '../../domain/ports/blob-store.ts'
 import { abortable } from './abortable.ts'
 import { createFiller, type Filler } from './filler.ts'
 import type { PartBuffers } from './part-buffers.ts'
@@ -11,6 +11,7 @@ const PART = 8 * MIB
 /** With a known length up to here, one PUT saves the two requests around parts. */
 const SINGLE = 2 * PART
 const CLEANUP_MS = 10_000
+const HEADERS = { 'content-type': 'application/octet-stream' }
 
 export interface UploadOptions {
   signal: AbortSignal
@@ -46,12 +47,11 @@ interface Slots {
 }
 
 async function putSingle(s3: S3Client, key: string, blob: Buffer, signal: AbortSignal): Promise<number> {
-  const headers = { 'content-type': 'application/octet-stream' }
   try {
     await retrying(
       () =>
         s3.call(key, signal, async (client) => {
-          const request = { method: 'PUT', bucketName: s3.bucket, objectName: key, headers: { ...headers } }
+          const request = { method: 'PUT', bucketName: s3.bucket, objectName: key, headers: { ...HEADERS } }
           const response = await client.makeRequestAsync(request, blob)
           for await (const _ of response);
         }),
@@ -73,9 +73,7 @@ async function putParts(
 ): Promise<number> {
   const { signal } = options
   const call = <T>(fn: Parameters<typeof s3.call<T>>[2]): Promise<T> => retrying(() => s3.call(key, signal, fn), signal)
-  const uploadId = await call((client) =>
-    client.initiateNewMultipartUpload(s3.bucket, key, { 'content-type': 'application/octet-stream' }),
-  )
+  const uploadId = await beginParts(s3, key, signal)
   const sent: Array<{ part: number; etag: string }> = []
   const send = async (part: Buffer): Promise<number> => {
     const place = { bucketName: s3.bucket, objectName: key, uploadID: uploadId, partNumber: sent.length + 1 }
@@ -123,6 +121,10 @@ async function fillAfterwards(source: Filler, slots: Slots, length: number, { bu
   slots.current ??= await buffers.take(length, signal)
   return source.fill(slots.current)
 }
+
+/** Resolves with what the bucket calls the upload. */
+export const beginParts = (s3: S3Client, key: string, signal: AbortSignal): Promise<string> =>
+  retrying(() => s3.call(key, signal, (client) => client.initiateNewMultipartUpload(s3.bucket, key, { ...HEADERS })), signal)
 
 /** May be repeated: where the upload is gone, the blob itself tells whether it was completed. */
 export async function completeParts(

@@ -1,10 +1,10 @@
 import { Readable } from 'node:stream'
-import { CairnError, isCode } from '@cairn/protocol/error'
-import type { BlobStore } from '../../domain/ports.ts'
+import { CairnError } from '@cairn/protocol/error'
+import type { BlobStore } from '../../domain/ports/blob-store.ts'
 import { assertKey } from './key.ts'
 import { s3Drafts } from './s3-drafts.ts'
 import { createPartBuffers } from './part-buffers.ts'
-import { openS3Client, type S3Options } from './s3-client.ts'
+import { isReason, openS3Client, type S3Options } from './s3-client.ts'
 import { directAccess } from './s3-presign.ts'
 import { upload } from './s3-upload.ts'
 
@@ -108,9 +108,4 @@ export function s3BlobStore(options: S3Options): BlobStore {
 
 function isMissing(error: unknown): boolean {
   return isReason(error, 'NoSuchKey') || isReason(error, 'NotFound')
-}
-
-/** Whether S3 gave this code for a failure. */
-function isReason(error: unknown, code: string): boolean {
-  return error instanceof CairnError && isCode(error.cause, code)
 }

@@ -1,4 +1,4 @@
-import type { BlobStore } from '../../domain/ports.ts'
+import type { BlobStore } from '../../domain/ports/blob-store.ts'
 
 export interface BlobLimits {
   /** How many streams of `get` may be open at once. */

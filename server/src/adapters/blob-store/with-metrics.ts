@@ -1,5 +1,5 @@
 import { isCode } from '@cairn/protocol/error'
-import type { BlobStore } from '../../domain/ports.ts'
+import type { BlobStore } from '../../domain/ports/blob-store.ts'
 
 /** One finished call to the store. For `get` it ends when the stream closes. */
 export interface BlobCall {

@@ -1,6 +1,6 @@
 import { setTimeout as pause } from 'node:timers/promises'
 import { CairnError } from '@cairn/protocol/error'
-import type { BlobStat, BlobStore } from '../../domain/ports.ts'
+import type { BlobStat, BlobStore } from '../../domain/ports/blob-store.ts'
 
 export interface RetryPolicy {
   /** How often in all, the first time included. */

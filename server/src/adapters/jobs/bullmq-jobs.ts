@@ -1,7 +1,7 @@
 import { createRequire } from 'node:module'
 import type * as Bullmq from 'bullmq'
 import type pg from 'pg'
-import type { JobHandler, JobQueue, JobType } from '../../domain/ports.ts'
+import type { JobHandler, JobQueue, JobType } from '../../domain/ports/job-queue.ts'
 import { pause } from '../postgres/listen.ts'
 import { createJobTable, type JobTable, type Waiting } from './job-table.ts'
 import { createHousekeeping, withDefaults, type JobsOptions, type Settled } from './postgres-jobs.ts'

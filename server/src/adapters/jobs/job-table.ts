@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import type pg from 'pg'
-import type { JobQueue, JobRow, JobType } from '../../domain/ports.ts'
+import type { JobQueue, JobRow, JobType } from '../../domain/ports/job-queue.ts'
 
 export type NewJob = NonNullable<Parameters<JobQueue['enqueue']>[1]>
 

@@ -1,5 +1,5 @@
 import type pg from 'pg'
-import type { JobHandler, JobQueue, JobType } from '../../domain/ports.ts'
+import type { JobHandler, JobQueue, JobType } from '../../domain/ports/job-queue.ts'
 import { listen, pause } from '../postgres/listen.ts'
 import { CHANNEL, createJobTable, type JobTable } from './job-table.ts'
 import { growingPause, runJob, type RunJobOptions } from './run-job.ts'

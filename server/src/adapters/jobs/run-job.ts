@@ -1,4 +1,4 @@
-import type { JobHandler } from '../../domain/ports.ts'
+import type { JobHandler } from '../../domain/ports/job-queue.ts'
 import type { Claim, JobTable } from './job-table.ts'
 
 export interface RunJobOptions {

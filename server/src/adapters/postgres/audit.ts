@@ -1,5 +1,5 @@
 import type pg from 'pg'
-import type { AuditRow, Catalog } from '../../domain/ports.ts'
+import type { AuditRow, Catalog } from '../../domain/ports/catalog.ts'
 
 type Audit = Pick<Catalog, 'audit' | 'listAudit'>
 

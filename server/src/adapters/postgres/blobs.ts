@@ -1,5 +1,5 @@
 import type pg from 'pg'
-import type { Catalog } from '../../domain/ports.ts'
+import type { Catalog } from '../../domain/ports/catalog.ts'
 import { batches, numberArray } from './digest-array.ts'
 import { OBJECT_COLUMNS, objectOf, type RawObject } from './object-row.ts'
 import type { Queryable } from './pool.ts'

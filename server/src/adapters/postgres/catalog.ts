@@ -1,6 +1,6 @@
 import type pg from 'pg'
 import { CairnError } from '@cairn/protocol/error'
-import type { Catalog } from '../../domain/ports.ts'
+import type { Catalog } from '../../domain/ports/catalog.ts'
 import { createAudit } from './audit.ts'
 import { createBlobs } from './blobs.ts'
 import { createChunkLists } from './chunk-lists.ts'

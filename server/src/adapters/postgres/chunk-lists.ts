@@ -1,5 +1,5 @@
 import type pg from 'pg'
-import type { Catalog } from '../../domain/ports.ts'
+import type { Catalog } from '../../domain/ports/catalog.ts'
 
 type ChunkLists = Pick<Catalog, 'findChunkList' | 'keepChunkList'>
 

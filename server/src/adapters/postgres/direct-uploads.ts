@@ -1,5 +1,5 @@
 import type pg from 'pg'
-import type { Catalog, DirectUpload } from '../../domain/ports.ts'
+import type { Catalog, DirectUpload } from '../../domain/ports/catalog.ts'
 import { digestArrays, digestOfRow, numberArray } from './digest-array.ts'
 import { inTransaction } from './pool.ts'
 

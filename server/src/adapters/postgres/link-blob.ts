@@ -1,7 +1,7 @@
 import type pg from 'pg'
 import type { Digest } from '@cairn/protocol/digest'
 import { CairnError, isCode } from '@cairn/protocol/error'
-import type { LinkOutcome, NewObject } from '../../domain/ports.ts'
+import type { LinkOutcome, NewObject } from '../../domain/ports/catalog.ts'
 import { trashEmptyBlobs } from './blobs.ts'
 import { BATCH, batches, compareDigests, digestArrays, digestOfRow, numberArray } from './digest-array.ts'
 import { ChangedMeanwhile, inTransaction, type Queryable } from './pool.ts'

@@ -1,4 +1,4 @@
-import type { ObjectRow, ObjectState } from '../../domain/ports.ts'
+import type { ObjectRow, ObjectState } from '../../domain/ports/catalog.ts'
 import { digestOfRow } from './digest-array.ts'
 
 export interface RawObject {

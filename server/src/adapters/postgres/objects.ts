@@ -1,7 +1,7 @@
 import type pg from 'pg'
 import type { Digest } from '@cairn/protocol/digest'
 import { createBatching } from '../../domain/batching.ts'
-import type { Catalog, ObjectRow } from '../../domain/ports.ts'
+import type { Catalog, ObjectRow } from '../../domain/ports/catalog.ts'
 import { batches, digestArrays, digestOfRow } from './digest-array.ts'
 import { linkBlob } from './link-blob.ts'
 import { findMissing } from './missing.ts'

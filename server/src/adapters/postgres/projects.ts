@@ -1,5 +1,5 @@
 import type pg from 'pg'
-import type { Catalog, ProjectRow } from '../../domain/ports.ts'
+import type { Catalog, ProjectRow } from '../../domain/ports/catalog.ts'
 
 type Projects = Pick<Catalog, 'createProject' | 'findProject' | 'listProjects' | 'usage'>
 

@@ -1,6 +1,6 @@
 import type pg from 'pg'
 import { CairnError, isCode } from '@cairn/protocol/error'
-import type { Catalog, SessionRow } from '../../domain/ports.ts'
+import type { Catalog, SessionRow } from '../../domain/ports/catalog.ts'
 import { trashEmptyBlobs } from './blobs.ts'
 import { distinctIds, packIds } from './id-list.ts'
 import { inTransaction, type Queryable } from './pool.ts'

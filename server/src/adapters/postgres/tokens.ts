@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import type pg from 'pg'
-import type { Catalog, TokenRow } from '../../domain/ports.ts'
+import type { Catalog, TokenRow } from '../../domain/ports/catalog.ts'
 import { listen } from './listen.ts'
 
 type Tokens = Pick<

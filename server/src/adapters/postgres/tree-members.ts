@@ -1,7 +1,7 @@
 import type pg from 'pg'
 import { KIND_LEGACY } from '@cairn/protocol/digest'
 import { createCounts, createMd5Table, MD5_BYTES } from '../../domain/md5-table.ts'
-import type { ChangedMembers, FoundMembers, TreeMembers } from '../../domain/ports.ts'
+import type { ChangedMembers, FoundMembers, TreeMembers } from '../../domain/ports/catalog.ts'
 import { unpackIds } from './id-list.ts'
 import type { Queryable } from './pool.ts'
 

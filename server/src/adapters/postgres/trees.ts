@@ -1,7 +1,7 @@
 import type pg from 'pg'
 import { type Digest, isLegacy, kindOf, md5Of } from '@cairn/protocol/digest'
 import { MD5_BYTES } from '../../domain/md5-table.ts'
-import type { Catalog, FoundMembers, NewTree } from '../../domain/ports.ts'
+import type { Catalog, FoundMembers, NewTree } from '../../domain/ports/catalog.ts'
 import { batches, digestOfRow, numberArray } from './digest-array.ts'
 import { holdsAny, packIds, unpackIds } from './id-list.ts'
 import { inTransaction, passGate, type Queryable } from './pool.ts'

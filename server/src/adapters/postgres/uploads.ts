@@ -1,7 +1,8 @@
 import type pg from 'pg'
 import { type Digest, kindOf, md5Of } from '@cairn/protocol/digest'
 import { isCode } from '@cairn/protocol/error'
-import type { BlobDraft, Catalog, PartClaim, PartSender, UploadRow } from '../../domain/ports.ts'
+import type { BlobDraft } from '../../domain/ports/blob-store.ts'
+import type { Catalog, PartClaim, PartSender, UploadRow } from '../../domain/ports/catalog.ts'
 import { digestOfRow } from './digest-array.ts'
 import { inTransaction, type Queryable } from './pool.ts'
 

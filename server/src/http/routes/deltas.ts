@@ -7,11 +7,11 @@ import { chunkList } from '../../domain/chunk-lists.ts'
 import { storeDelta } from '../../domain/deltas.ts'
 import { findDifference } from '../../domain/difference.ts'
 import { findObject } from '../../domain/objects.ts'
-import { ensureSession } from '../../domain/sessions.ts'
 import { answerBytes, answerJson, sendStream } from '../answer.ts'
 import { withDigests } from '../digest-list.ts'
 import { type Route, route } from '../handler.ts'
 import { inTurn } from '../in-turn.ts'
+import { renewSession } from '../push-session.ts'
 import { takeBody } from '../take-body.ts'
 
 const BASE = '/api/v1/projects/:project'
@@ -41,9 +41,10 @@ export const deltaRoutes: Route[] = [
       'STORAGE_FULL',
       'OVERLOADED',
     ],
-    async handle({ context, req, res, project, principal, query, signal }) {
+    async handle(call) {
+      const { context, req, res, project, query, signal } = call
       const { digest, session } = query
-      if (session) await ensureSession(context.stores, project, { tokenId: principal.token.id, session, intent: 'push' })
+      await renewSession(call, session)
       const limit = context.limits.objectBytes
       const taken = { limit: limit + MAX_DELTA_HEADER_BYTES, memory: DELTA_MEMORY, wait: false, signal }
       const answer = await inTurn(context, res, signal, () =>

@@ -8,11 +8,10 @@ import {
 } from '@cairn/protocol/api'
 import { CairnError } from '@cairn/protocol/error'
 import { commitUploads, type DirectOffer, offerDownloads, offerUploads } from '../../domain/direct.ts'
-import { ensureSession } from '../../domain/sessions.ts'
 import { answerJson } from '../answer.ts'
 import type { HttpContext } from '../context.ts'
-import { type Call, type Route, route } from '../handler.ts'
-import { sessionQuery } from './objects.ts'
+import { type Route, route } from '../handler.ts'
+import { renewSession, sessionQuery } from '../push-session.ts'
 
 const PATH = '/api/v1/projects/:project/objects/direct'
 
@@ -29,7 +28,7 @@ export const directRoutes: Route[] = [
     async handle(call) {
       const { context, req, res, project, body } = call
       const { challenge } = requireOffer(context, 'put')
-      await extendSession(call)
+      await renewSession(call, call.query.session)
       const limit = context.limits.objectBytes
       answerJson(req, res, 200, await offerUploads(context.stores, project, body.objects, { challenge, limit }))
     },
@@ -45,7 +44,7 @@ export const directRoutes: Route[] = [
     errors: ['BAD_REQUEST', 'UPLOAD_UNKNOWN', 'UPLOAD_INCOMPLETE', 'DIGEST_CONFLICT', 'SESSION_UNKNOWN', 'STORAGE_FAILED'],
     async handle(call) {
       const { context, req, res, project, body } = call
-      await extendSession(call)
+      await renewSession(call, call.query.session)
       answerJson(req, res, 200, { objects: await commitUploads(context.stores, project, body.uploads) })
     },
   }),
@@ -72,10 +71,4 @@ function requireOffer({ direct }: HttpContext, way: 'put' | 'get'): DirectOffer 
   throw new CairnError('NOT_FOUND', 'nothing goes straight to or from the bucket here', {
     hint: 'Send and fetch objects through the server.',
   })
-}
-
-async function extendSession({ context, project, principal, query }: Call<{ session?: string | undefined }, unknown>) {
-  const { session } = query
-  if (session === undefined) return
-  await ensureSession(context.stores, project, { tokenId: principal.token.id, session, intent: 'push' })
 }

@@ -1,6 +1,6 @@
 import { type Job, job as jobSchema, jobList, jobRequest } from '@cairn/protocol/api'
 import { CairnError } from '@cairn/protocol/error'
-import type { JobRow } from '../../domain/ports.ts'
+import type { JobRow } from '../../domain/ports/job-queue.ts'
 import { answerJson } from '../answer.ts'
 import { type Route, route } from '../handler.ts'
 

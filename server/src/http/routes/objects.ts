@@ -4,17 +4,17 @@ import { MAX_PACK_MEMBERS } from '@cairn/protocol/pack'
 import { z } from 'zod'
 import { fetchObjects } from '../../domain/fetch.ts'
 import { findObject, storeObject } from '../../domain/objects.ts'
-import { ensureSession, findMissing } from '../../domain/sessions.ts'
+import { findMissing } from '../../domain/sessions.ts'
 import { storeTree } from '../../domain/trees.ts'
 import { answerBytes, answerJson, sendStream } from '../answer.ts'
 import { withDigests, withPackedDigests } from '../digest-list.ts'
 import { type Call, type Route, route } from '../handler.ts'
+import { renewSession, sessionQuery } from '../push-session.ts'
 import { sendObject } from '../send-object.ts'
 import { STREAM_BYTES, takeBody } from '../take-body.ts'
 import { readTreeBytes } from '../tree-body.ts'
 
 const BASE = '/api/v1/projects/:project'
-export const sessionQuery = z.object({ session: z.uuid().optional() })
 const missingQuery = z.object({ session: z.uuid().optional(), intent: z.enum(['push', 'pull']).default('push') })
 const DIGEST_LIST = { type: DIGESTS_TYPE, description: 'Packed digests of 17 bytes each, or JSON {"digests": […]}' }
 const FETCH_MEMORY = 8 * 1024 * 1024
@@ -86,9 +86,7 @@ export const objectRoutes: Route[] = [
     ],
     async handle(call) {
       const digest = parseDigest(call.param('digest'))
-      const { session } = call.query
-      if (session)
-        await ensureSession(call.context.stores, call.project, { tokenId: call.principal.token.id, session, intent: 'push' })
+      await renewSession(call, call.query.session)
       const answer = isTree(digest) ? await putTree(call, digest) : await putFile(call, digest)
       answerJson(call.req, call.res, answer.outcome === 'stored' ? 201 : 200, answer)
     },

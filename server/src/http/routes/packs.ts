@@ -1,10 +1,9 @@
 import { PACK_TYPE, packAnswer } from '@cairn/protocol/api'
 import { storePack } from '../../domain/packs.ts'
-import { ensureSession } from '../../domain/sessions.ts'
 import { answerJson } from '../answer.ts'
 import { type Route, route } from '../handler.ts'
+import { renewSession, sessionQuery } from '../push-session.ts'
 import { takeBody } from '../take-body.ts'
-import { sessionQuery } from './objects.ts'
 
 /** One member, the trees it may hold, its rows, and chunks on their way. */
 const PACK_MEMORY = 8 * 1024 * 1024
@@ -21,9 +20,9 @@ export const packRoutes: Route[] = [
       200: { schema: packAnswer, description: 'What became of the members; a refused one does not keep the others out' },
     },
     errors: ['BAD_PACK', 'SESSION_UNKNOWN', 'BODY_TOO_LARGE', 'BODY_TOO_SHORT', 'BODY_STALLED', 'STORAGE_FULL', 'OVERLOADED'],
-    async handle({ context, req, res, project, principal, query, signal }) {
-      const { session } = query
-      if (session) await ensureSession(context.stores, project, { tokenId: principal.token.id, session, intent: 'push' })
+    async handle(call) {
+      const { context, req, res, project, query, signal } = call
+      await renewSession(call, query.session)
       const limit = context.limits.packBytes
       const answer = await takeBody(context, req, { limit, memory: PACK_MEMORY, wait: false, signal }, (bytes, size) =>
         storePack(context.stores, project, { bytes, size, signal }),

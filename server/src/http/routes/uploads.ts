@@ -1,11 +1,10 @@
 import { completingAnswer, objectAnswer, partAnswer, standingUpload, uploadAnswer, uploadRequest } from '@cairn/protocol/api'
 import { CairnError } from '@cairn/protocol/error'
-import { ensureSession } from '../../domain/sessions.ts'
 import { answerBytes, answerJson } from '../answer.ts'
 import { announcedLength } from '../body.ts'
 import { type Call, type Route, route } from '../handler.ts'
+import { renewSession, sessionQuery } from '../push-session.ts'
 import { STREAM_BYTES, takeBody } from '../take-body.ts'
-import { sessionQuery } from './objects.ts'
 
 const BASE = '/api/v1/projects/:project/uploads'
 /** A client asks again after this long, so that none waits in silence for minutes. */
@@ -22,7 +21,7 @@ export const uploadRoutes: Route[] = [
     errors: ['BAD_REQUEST', 'SESSION_UNKNOWN', 'BODY_TOO_LARGE', 'UPLOADS_FULL', 'STORAGE_FULL'],
     async handle(call) {
       const { digest, size, session } = call.body
-      await renew(call, session)
+      await renewSession(call, session)
       answerJson(call.req, call.res, 200, await call.context.uploads.open(call.project, digest, size, call.signal))
     },
   }),
@@ -74,7 +73,7 @@ export const uploadRoutes: Route[] = [
     errors: ['UPLOAD_UNKNOWN', 'UPLOAD_INCOMPLETE', 'SESSION_UNKNOWN', 'DIGEST_MISMATCH', 'DIGEST_CONFLICT', 'STORAGE_FULL'],
     async handle(call) {
       const { context, req, res, project, query, param } = call
-      await renew(call, query.session)
+      await renewSession(call, query.session)
       const answer = await context.uploads.complete(project, param('id'), PATIENCE_MS)
       if (!answer) answerJson(req, res, 202, { upload: param('id'), state: 'verifying' })
       else answerJson(req, res, answer.outcome === 'stored' ? 201 : 200, answer)
@@ -93,10 +92,6 @@ export const uploadRoutes: Route[] = [
     },
   }),
 ]
-
-async function renew<Q, B>({ context, project, principal }: Call<Q, B>, session: string | undefined): Promise<void> {
-  if (session) await ensureSession(context.stores, project, { tokenId: principal.token.id, session, intent: 'push' })
-}
 
 async function takePart({ context, req, res, project, signal, param }: Call<undefined, undefined>): Promise<void> {
   const number = /^\d{1,6}$/.test(param('number')) ? Number(param('number')) : -1
