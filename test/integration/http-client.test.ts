@@ -1,5 +1,6 @@
 import { createServer, type IncomingMessage, type RequestListener, type Server, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
+import { pipeline } from 'node:stream/promises'
 import { afterEach, describe, expect, test } from 'vitest'
 import { CairnError } from '@cairn/protocol/error'
 import { createHttpClient, type HttpClient, type HttpClientOptions } from '../../client-cli/src/remote/http-client.ts'
@@ -243,10 +244,11 @@ describe('a body that waits to be asked for', () => {
   })
 
   test('is sent when it is asked for, and after a while to a server that does not ask', async () => {
-    const asks = await listen((req, res) => req.pipe(res))
+    const echo = (req: IncomingMessage, res: ServerResponse) => void pipeline(req, res)
+    const asks = await listen(echo)
     expect(await put(client(asks.url))).toBe('abc')
     const silent = await listen((_, res) => ok(res))
-    silent.server.on('checkContinue', (req: IncomingMessage, res: ServerResponse) => req.pipe(res))
+    silent.server.on('checkContinue', echo)
     expect(await put(client(silent.url))).toBe('abc')
   })
 })
