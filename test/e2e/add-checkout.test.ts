@@ -190,7 +190,7 @@ describe('cairn checkout', () => {
     expect((await here.cairn('checkout')).stdout).toBe('M       data/\nA       model\nD       deep/er/extra\n')
     expect([readdirSync(file('data')), read('data/a'), existsSync(file('deep'))]).toEqual([['a'], 'one', false])
     here.git('checkout', '-q', 'master')
-    expect((await here.cairn('checkout', '--summary')).stdout).toBe('1 file modified, 1 file added and 1 file deleted\n')
+    expect((await here.cairn('checkout', '--summary')).stdout).toBe('1 file modified, 2 files added and 1 file deleted\n')
     expect([read('data/a'), read('deep/er/extra'), existsSync(file('model'))]).toEqual(['two', 'e', false])
     expect((await here.cairn('checkout', '--summary')).stdout).toBe('No changes.\n')
   })

@@ -79,7 +79,7 @@ describe('two people with a Cairn server', () => {
     const second = clone()
     proxy.reset()
     const pulled = await second.cairn('pull')
-    expect(pulled.stdout).toBe('A       data/\n1001 files fetched and 1 file added\n')
+    expect(pulled.stdout).toBe('A       data/\n1001 files fetched and 1000 files added\n')
     expect(proxy.requests.length).toBeLessThanOrEqual(4)
     expect(folderDigest(path.join(second.dir, 'data'))).toBe(folderDigest(inFirst('data')))
 
@@ -104,7 +104,7 @@ describe('two people with a Cairn server', () => {
     expect(proxy.sent).toBeLessThan(50_000)
     second.git('commit', '-qam', 'Change')
     first.git('pull', '-q', second.dir, 'main')
-    expect((await first.cairn('pull')).stdout).toBe('M       data/\n2 files fetched and 1 file modified\n')
+    expect((await first.cairn('pull')).stdout).toBe('M       data/\n2 files fetched, 1 file added and 1 file deleted\n')
     expect(folderDigest(inFirst('data'))).toBe(folderDigest(path.join(second.dir, 'data')))
   })
 

@@ -3,7 +3,8 @@ import type { Command, Context } from '../command.ts'
 import { findTargets, type Target } from '../pipeline/find-targets.ts'
 import { linkKindOf } from '../pipeline/stage.ts'
 import { withRepoLock } from '../repo/repo-lock.ts'
-import type { CheckoutResult, Wanted } from '../workspace/workspace.ts'
+import { summarize } from '../transfer/outcome.ts'
+import type { CheckoutResult, FileCounts, Wanted } from '../workspace/workspace.ts'
 import { withSession } from './session.ts'
 
 export const command: Command = {
@@ -13,7 +14,7 @@ export const command: Command = {
     'Touches only what differs. Without targets, outputs of another branch or tag that are no longer any are removed. What is saved nowhere stays, unless -f is given.',
   arguments: [{ name: '[target...]', summary: 'Stages, stage files, outputs, or paths inside of one.' }],
   options: [
-    { flags: '--summary', summary: 'Only print how many outputs changed.' },
+    { flags: '--summary', summary: 'Only print how many files changed.' },
     { flags: '-f, --force', summary: 'Overwrite and delete what is saved nowhere.' },
     { flags: '-d, --with-deps', summary: 'Also what the targets depend on.' },
     { flags: '-R, --recursive', summary: 'A folder stands for every stage below it.' },
@@ -62,27 +63,27 @@ export function wantedOf(targets: readonly Target[]): Wanted[] {
 }
 
 function report(context: Context, result: CheckoutResult, { summary, relinked }: { summary: boolean; relinked: boolean }): void {
-  const { added, modified, deleted } = result
-  const changes = [
-    ...modified.map((file) => `M       ${file}`),
-    ...added.map((file) => `A       ${file}`),
-    ...deleted.map((file) => `D       ${file}`),
-  ]
-  const lines = summary ? [summaryOf(result)] : changes
+  const lines = summary ? [summarize(countsOf(result.files)) ?? 'No changes.'] : changesOf(result)
   if (relinked && result.failed.length === 0) lines.push('Relinked successfully')
   if (lines.length > 0) context.report({ type: 'result', text: lines.join('\n') })
 }
 
-/** `2 files added and 1 file deleted`. */
-function summaryOf({ added, modified, deleted }: CheckoutResult): string {
-  const counts = [
-    [modified.length, 'modified'],
-    [added.length, 'added'],
-    [deleted.length, 'deleted'],
-  ] as const
-  const parts = counts.filter(([count]) => count > 0).map(([count, what]) => `${count} file${count === 1 ? '' : 's'} ${what}`)
-  if (parts.length === 0) return 'No changes.'
-  return [parts.slice(0, -1).join(', '), ...parts.slice(-1)].filter((part) => part !== '').join(' and ')
+/** The outputs that changed, a line each. */
+export function changesOf({ added, modified, deleted }: CheckoutResult): string[] {
+  return [
+    ...modified.map((file) => `M       ${file}`),
+    ...added.map((file) => `A       ${file}`),
+    ...deleted.map((file) => `D       ${file}`),
+  ]
+}
+
+/** For `summarize`. */
+export function countsOf({ added, modified, deleted }: FileCounts): Array<[number, string]> {
+  return [
+    [modified, 'modified'],
+    [added, 'added'],
+    [deleted, 'deleted'],
+  ]
 }
 
 function missing({ failed }: CheckoutResult): CairnError {

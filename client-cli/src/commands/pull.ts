@@ -6,12 +6,13 @@ import type { Target } from '../pipeline/load.ts'
 import { withRepoLock } from '../repo/repo-lock.ts'
 import { selectOutputs, selectTargets } from './select-outputs.ts'
 import { describeLeft, type Left, summarize } from '../transfer/outcome.ts'
+import { fetchRuns } from '../transfer/runs.ts'
 import type { CheckoutResult, EarlyFiles } from '../workspace/workspace.ts'
-import { wantedOf } from './checkout.ts'
+import { changesOf, countsOf, wantedOf } from './checkout.ts'
 import { bringImports } from './fetch-imports.ts'
 import { bringOutputs } from './fetch.ts'
 import { type Session, withSession } from './session.ts'
-import { DRY_RUN, failForLeft, inCloudWords, printPlans, selectionOf, TRANSFER_OPTIONS } from './transfer.ts'
+import { DRY_RUN, failForLeft, inCloudWords, moveRuns, printPlans, selectionOf, TRANSFER_OPTIONS } from './transfer.ts'
 
 export const command: Command = {
   name: 'pull',
@@ -39,6 +40,7 @@ async function pull(session: Session, context: Context, targets: readonly string
   const outputs = await selectOutputs(repo, selection, context)
   if (options['dryRun'] === true) return printPlans('fetch', repo, context, { cache, outputs, options })
 
+  await moveRuns(repo, context, cache, { options, move: fetchRuns })
   const expected = wantedOf(await selectTargets(repo, selection))
   let early: EarlyFiles | undefined
   const sink = () => placing(cache, (early ??= workspace.expect(expected)))
@@ -78,6 +80,11 @@ const merge = (first: CheckoutResult, second: CheckoutResult): CheckoutResult =>
   added: [...first.added, ...second.added],
   modified: [...first.modified, ...second.modified],
   deleted: [...first.deleted, ...second.deleted],
+  files: {
+    added: first.files.added + second.files.added,
+    modified: first.files.modified + second.files.modified,
+    deleted: first.files.deleted + second.files.deleted,
+  },
   failed: second.failed,
 })
 
@@ -93,19 +100,10 @@ function checkOut(
 }
 
 function report(context: Context, fetched: number, result: CheckoutResult): void {
-  const lines = [
-    ...result.modified.map((file) => `M       ${file}`),
-    ...result.added.map((file) => `A       ${file}`),
-    ...result.deleted.map((file) => `D       ${file}`),
-  ]
-  const summary = summarize([
-    [fetched, 'fetched'],
-    [result.modified.length, 'modified'],
-    [result.added.length, 'added'],
-    [result.deleted.length, 'deleted'],
-  ])
+  const lines = changesOf(result)
+  const summary = summarize([[fetched, 'fetched'], ...countsOf(result.files)])
   if (summary !== undefined) lines.push(summary)
-  else if (result.failed.length === 0) lines.push('Everything is up to date.')
+  else if (result.failed.length === 0 && lines.length === 0) lines.push('Everything is up to date.')
   if (lines.length > 0) context.report({ type: 'result', text: lines.join('\n') })
 }
 

@@ -25,7 +25,8 @@ beforeEach(() => {
 afterEach(() => bench.remove())
 
 const at = (file: string) => path.join(bench.root, file)
-const NOTHING = { added: [], modified: [], deleted: [], failed: [] }
+const NO_FILES = { added: 0, modified: 0, deleted: 0 }
+const NOTHING = { added: [], modified: [], deleted: [], files: NO_FILES, failed: [] }
 
 async function saved(file: string): Promise<Digest> {
   return (await bench.workspace.save(file, ADDED)).digest
@@ -48,7 +49,7 @@ const checkOut = (digest: Digest | undefined, options: Partial<CheckoutOptions &
 describe('checkout', () => {
   test('brings back a folder, with nothing of Cairn’s own in it', async () => {
     const digest = await stored('data', { a: 'a', 'sub/b': 'b', 'sub/deep/c': 'c' })
-    expect(await checkOut(digest)).toEqual({ ...NOTHING, added: ['data/'] })
+    expect(await checkOut(digest)).toEqual({ ...NOTHING, added: ['data/'], files: { ...NO_FILES, added: 3 } })
     expect(readdirSync(at('data'), { recursive: true }).toSorted()).toEqual(['a', 'sub', 'sub/b', 'sub/deep', 'sub/deep/c'])
     expect(bench.read('data/sub/deep/c')).toBe('c')
     expect(readdirSync(at('.dvc/tmp/cairn/work'))).toEqual([])
@@ -68,7 +69,8 @@ describe('checkout', () => {
     const older = await stored('data', { same: 's', changed: 'old', 'gone/deep': 'g' })
     await checkOut(older)
     const before = lstatSync(at('data/same'))
-    expect(await checkOut(newer)).toEqual({ ...NOTHING, modified: ['data/'] })
+    const files = { added: 1, modified: 1, deleted: 2 }
+    expect(await checkOut(newer)).toEqual({ ...NOTHING, modified: ['data/'], files })
     expect(lstatSync(at('data/same'))).toMatchObject({ ino: before.ino, mtimeMs: before.mtimeMs })
     expect(readdirSync(at('data')).toSorted()).toEqual(['added', 'changed', 'same'])
     expect(bench.read('data/changed')).toBe('new')
@@ -143,7 +145,12 @@ describe('checkout', () => {
       ],
       PLAIN,
     )
-    expect(result).toEqual({ ...NOTHING, added: ['other/'], failed: [{ path: 'data', missing: [lost?.digest] }] })
+    expect(result).toEqual({
+      ...NOTHING,
+      added: ['other/'],
+      files: { ...NO_FILES, added: 1 },
+      failed: [{ path: 'data', missing: [lost?.digest] }],
+    })
     expect(readdirSync(at('data'))).toEqual(['a'])
   })
 
@@ -222,6 +229,16 @@ describe('checkout', () => {
     await expect(checkOut(digest)).rejects.toMatchObject({ code: 'UNSAVED' })
   })
 
+  test('counts files, and a folder for a file or a file for a folder as dvc does', async () => {
+    const folder = await stored('data', { a: 'a', 'sub/b': 'b' })
+    const file = await saved((bench.write('single', 'single'), 'single'))
+    await checkOut(folder)
+    expect((await checkOut(file)).files).toEqual({ added: 0, modified: 1, deleted: 3 })
+    expect((await checkOut(folder)).files).toEqual({ ...NO_FILES, added: 2 })
+    rmSync(at('data/sub'), { recursive: true })
+    expect((await checkOut(folder)).files).toEqual({ ...NO_FILES, added: 1 })
+  })
+
   test('leaves alone what .dvcignore hides, and refuses to write over it', async () => {
     const digest = await stored('data', { 'a.log': 'tracked', b: 'b' })
     writeFileSync(at('.dvcignore'), '*.log\n')
@@ -244,7 +261,11 @@ describe('checkout', () => {
     bench.write('deep/er/data/a', 'a')
     bench.write('deep/mine', 'mine')
     await saved('deep/er/data')
-    expect(await checkOut(undefined, { path: 'deep/er/data' })).toEqual({ ...NOTHING, deleted: ['deep/er/data/'] })
+    expect(await checkOut(undefined, { path: 'deep/er/data' })).toEqual({
+      ...NOTHING,
+      deleted: ['deep/er/data/'],
+      files: { ...NO_FILES, deleted: 1 },
+    })
     expect(readdirSync(at('deep'))).toEqual(['mine'])
   })
 
@@ -300,8 +321,12 @@ describe('checkout of all outputs', () => {
     const digest = await saved('data')
     await saved('model')
     bench.reopen()
-    expect(await all([{ path: 'data', digest, kind: 'data' }])).toEqual({ ...NOTHING, deleted: ['model'] })
-    expect(await all([])).toEqual({ ...NOTHING, deleted: ['data/'] })
+    expect(await all([{ path: 'data', digest, kind: 'data' }])).toEqual({
+      ...NOTHING,
+      deleted: ['model'],
+      files: { ...NO_FILES, deleted: 1 },
+    })
+    expect(await all([])).toEqual({ ...NOTHING, deleted: ['data/'], files: { ...NO_FILES, deleted: 1 } })
     expect(existsSync(at('data'))).toBe(false)
   })
 

@@ -7,7 +7,7 @@ import { lstatOrNone } from '../cache/file-stat.ts'
 import { absolutePath, type Desk } from './desk.ts'
 import { carryOut, removeEmptied } from './carry-out.ts'
 import { type OutputPlan, planOutput } from './plan-checkout.ts'
-import type { CheckoutOptions, CheckoutResult, Wanted } from './workspace.ts'
+import type { CheckoutOptions, CheckoutResult, FileCounts, Wanted } from './workspace.ts'
 
 /** See `Workspace.checkout`. Plans everything first, so that a refusal leaves all as it was. */
 export async function checkout(desk: Desk, wanted: readonly Wanted[], options: CheckoutOptions): Promise<CheckoutResult> {
@@ -30,6 +30,7 @@ export async function checkout(desk: Desk, wanted: readonly Wanted[], options: C
   }
   return {
     ...listChanges([...stale, ...possible]),
+    files: countFiles(stale, possible),
     failed: failed.map(({ wanted: { path: file }, missing }) => ({ path: file, missing })),
   }
 }
@@ -110,6 +111,12 @@ function listChanges(plans: readonly OutputPlan[]): Pick<CheckoutResult, 'added'
     return [...new Set(paths)].sort((a, b) => Number(b.endsWith('/')) - Number(a.endsWith('/')) || compareCodePoints(a, b))
   }
   return { added: of('added'), modified: of('modified'), deleted: of('deleted') }
+}
+
+function countFiles(stale: readonly OutputPlan[], plans: readonly OutputPlan[]): FileCounts {
+  const sum = (of: keyof FileCounts) => plans.reduce((count, { files }) => count + files[of], 0)
+  const gone = stale.filter((plan) => plan.change === 'deleted').length
+  return { added: sum('added'), modified: sum('modified'), deleted: gone + sum('deleted') }
 }
 
 const standsAsFolder = ({ wanted, current }: OutputPlan): boolean =>

@@ -9,7 +9,7 @@ import { contentOfScan, hashUnknown, isSingle, recordScan, scanPath } from './di
 import { findUnsound } from './find-unsound.ts'
 import { absoluteOf, digestOf, EXECUTABLE, LINK, type Scan } from './scan.ts'
 import { followLink } from './walk.ts'
-import type { Content, Wanted } from './workspace.ts'
+import type { Content, FileCounts, Wanted } from './workspace.ts'
 
 /** One file to write; `path` is relative to the output, '' for the output itself. */
 export interface Placement {
@@ -27,6 +27,7 @@ export interface OutputPlan {
   /** Of the scan. */
   current: Content | undefined
   change: 'none' | 'added' | 'modified' | 'deleted'
+  files: FileCounts
   /** Rows of the scan that are right as they are. */
   kept: number[]
   /** Paths (relative to the output) to delete: files that are not wanted, and what stands in the way. */
@@ -50,6 +51,7 @@ export async function planOutput(desk: Desk, wanted: Wanted): Promise<OutputPlan
     scan,
     current,
     change: 'none',
+    files: { added: 0, modified: 0, deleted: 0 },
     kept: [],
     deletes: [],
     writes: [],
@@ -96,6 +98,8 @@ async function replaceBlocker(desk: Desk, plan: OutputPlan, target: readonly Pla
   if (!ours) plan.unsaved.push(plan.root)
   plan.missing = await missingOf(desk, plan)
   plan.change = plan.wanted.digest === undefined ? 'deleted' : 'modified'
+  const single = target.some((entry) => entry.path === '')
+  plan.files = { added: single ? 0 : target.length, modified: single ? 1 : 0, deleted: target.length === 0 ? 1 : 0 }
 }
 
 function keepAll(plan: OutputPlan): OutputPlan {
@@ -138,11 +142,37 @@ async function compare(desk: Desk, plan: OutputPlan, target: readonly Placement[
     losing.push(row)
     if (digest === undefined) plan.deletes.push(file)
   }
+  plan.files = countFiles(plan, target, wanted.size, losing.length)
   plan.writes = Array.from(wanted, ([file, digest]) => ({ path: file, digest }))
   plan.unsaved = losing.filter((row) => scan && !isSaved(desk, scan, row)).map((row) => (scan ? absoluteOf(scan, row) : ''))
   findObstacles(plan)
   plan.missing = await missingOf(desk, plan)
   plan.change = changeOf(plan)
+}
+
+/** Before what stands in the way joins what is deleted. `losing`: files of the workspace that go or get other bytes. */
+function countFiles(plan: OutputPlan, target: readonly Placement[], written: number, losing: number): FileCounts {
+  const { scan, deletes } = plan
+  const replaced = losing - deletes.length
+  if (!scan || deletes.length === 0) return { added: written - replaced, modified: replaced, deleted: 0 }
+  const isFolder = plan.wanted.digest !== undefined && isTree(plan.wanted.digest)
+  // A file whose place a folder takes is what the folder's files are counted for; the other way round it is changed.
+  if (isFolder && isSingle(scan)) return { added: written, modified: 0, deleted: 0 }
+  const deleted = deletes.length + foldersLost(deletes, target)
+  return isFolder ? { added: written - replaced, modified: replaced, deleted } : { added: 0, modified: written, deleted }
+}
+
+/** How many folders held nothing but what goes. */
+function foldersLost(deletes: readonly string[], target: readonly Placement[]): number {
+  const lost = new Set(deletes.flatMap(foldersOf))
+  if (lost.size > 0) for (const { path: file } of target) for (const folder of foldersOf(file)) lost.delete(folder)
+  return lost.size
+}
+
+function foldersOf(file: string): string[] {
+  const folders: string[] = []
+  for (let cut = file.indexOf('/'); cut > 0; cut = file.indexOf('/', cut + 1)) folders.push(file.slice(0, cut))
+  return folders
 }
 
 const missingOf = (desk: Desk, plan: OutputPlan): Promise<Digest[]> =>

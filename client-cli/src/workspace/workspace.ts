@@ -115,7 +115,18 @@ export interface EarlyFolder {
   placed: ReadonlySet<Digest>
 }
 
+export interface FileCounts {
+  added: number
+  modified: number
+  deleted: number
+}
+
 export interface CheckoutResult {
+  /**
+   * Files, each by itself; as in dvc, a folder that goes from inside of an output is one more, and an output that is none any more
+   * is one, whatever is in it.
+   */
+  files: FileCounts
   /** Root-relative paths of the outputs that changed, each once; folders with a trailing `/`, and before files. */
   added: string[]
   modified: string[]
