@@ -251,7 +251,7 @@ describe('editing', () => {
       text,
     )
     expect(edited).toBe(
-      '# head\nouts:\n# about\n- path: x # inl\n  md5: d3b07384d113edec49eaa6238ad5ff00\n  desc: my data\n  size: 4\n  hash: md5\nmeta:\n  a: [1, 2]\n',
+      '# head\nouts:\n  # about\n  - path: x # inl\n    md5: d3b07384d113edec49eaa6238ad5ff00\n    desc: my data\n    size: 4\n    hash: md5\nmeta:\n  a: [1, 2]\n',
     )
   })
 

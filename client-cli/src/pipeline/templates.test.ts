@@ -320,12 +320,11 @@ stages:
     const u = (await stagesOf(TEXT)).find(({ name }) => name === 'u') as Stage
     expect(updatePipelineFile(TEXT, u)).toBe(TEXT)
     const edited = updatePipelineFile(TEXT, { ...u, frozen: true })
-    expect(edited).toContain('# made\n    foreach: [1, 2] # twice\n    do:\n      cmd: echo ${item} > o${item}\n  # two\n')
-    expect(edited).toContain('    cmd: echo u # u\n    frozen: true\n')
+    expect(edited).toBe(`${TEXT}    frozen: true\n`)
   })
 
   test('keeps them when a plain stage goes', () => {
-    expect(removeFromPipelineFile(TEXT, 'dvc.yaml', 'u')).toContain('foreach: [1, 2] # twice\n')
+    expect(removeFromPipelineFile(TEXT, 'dvc.yaml', 'u')).toBe(TEXT.replace('  u:\n    cmd: echo u # u\n', ''))
   })
 
   test('gives a stage the place of the template whose name it takes', async () => {
