@@ -1,5 +1,6 @@
-import { cpSync, readdirSync, readFileSync } from 'node:fs'
+import { cpSync, readdirSync, readFileSync, statSync } from 'node:fs'
 import path from 'node:path'
+import { summarize } from '../../client-cli/src/transfer/outcome.ts'
 import { CAIRN, createWorkstation, folderDigest, type Finished, run, type Workstation } from '../rig/project.ts'
 import { realParts } from '../rig/real-parts.ts'
 import type { Form, Row } from './big-project-rows.ts'
@@ -35,22 +36,47 @@ export async function answer(client: Client, project: string, row: Row, remote?:
       if (done.code !== 0) throw new Error(`${client} ${command}: ${done.code}\n${done.stdout}\n${done.stderr}`)
     }
     row.before?.(station.dir)
+    const before = { ...look(station), packed: packed(station.dir) }
     const done = await act(client, station, row.command)
     // Each names itself in its hints, and ends tables with blanks or not.
-    const stdout = done.stdout
+    const restless = client === 'dvc' && before.packed !== undefined && packed(station.dir) === before.packed
+    const stdout = (restless ? withoutRestless(done.stdout) : done.stdout)
       .replaceAll(station.dir, '<dir>')
       .replace(/(?<![\w./'])(?:cairn|dvc) (?=[a-z]+\b)/g, '<client> ')
       .replace(/ +$/gm, '')
-    const status = station.git('status', '--short')
-    return { code: done.code, stdout: shaped(stdout, row.form ?? 'text'), status, files: workspace(station.dir) }
+    if (client === 'cairn') row.kept?.(station.dir)
+    const after = client === 'dvc' && row.failsWhole ? { status: before.status, files: before.files } : look(station)
+    return { code: done.code, stdout: shaped(stdout, row.form ?? 'text'), ...after }
   } finally {
     station.remove()
   }
 }
 
-function shaped(printed: string, form: Form): unknown {
-  // A folder with a file that may be executed is modified for stock, at each checkout again.
-  const stdout = printed.replace(/^M +features\/packed\/\n/m, '')
+const look = (station: Workstation): Pick<Answer, 'status' | 'files'> => ({
+  status: station.git('status', '--short'),
+  files: workspace(station.dir),
+})
+
+/** The digest of the file of a tracked folder that may be executed; undefined when it may not be. */
+function packed(dir: string): string | undefined {
+  const file = path.join(dir, 'features/packed/selected.txt')
+  const mode = statSync(file, { throwIfNoEntry: false })?.mode ?? 0
+  return (mode & 0o100) === 0 ? undefined : folderDigest(file)
+}
+
+/** For stock a file of a folder that may be executed is modified, at each checkout again, and nothing happens to it. */
+function withoutRestless(stdout: string): string {
+  const lines = stdout.replace(/^M +features\/packed\/\n/m, '')
+  return lines.replace(/^\d+ files? \w+(, \d+ files? \w+)*( and \d+ files? \w+)?$/m, (text) => {
+    const counts = [...text.matchAll(/(\d+) files? (\w+)/g)].map(([, count, verb = '']): [number, string] => [
+      Number(count),
+      verb,
+    ])
+    return summarize(counts.map(([count, verb]) => [verb === 'modified' ? count - 1 : count, verb])) ?? 'No changes.'
+  })
+}
+
+function shaped(stdout: string, form: Form): unknown {
   if (form === 'nothing') return ''
   if (form === 'lines') return stdout.split('\n').map(sortFiles).toSorted()
   if (form === 'text') return stdout

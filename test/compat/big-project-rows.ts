@@ -1,4 +1,4 @@
-import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readdirSync, readFileSync, rmdirSync, rmSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 
 /**
@@ -15,6 +15,10 @@ export interface Row {
   before?: (dir: string) => void
   /** Commands of the same client, before the command. */
   prepare?: string[]
+  /** Takes away what cairn keeps and stock loses, before the two are compared; throws when it is not there. */
+  kept?: (dir: string) => void
+  /** Stock fails halfway; cairn must leave everything as it was before the command. */
+  failsWhole?: true
 }
 
 const edit = (file: string, from: string, to: string) => (dir: string) => {
@@ -26,6 +30,17 @@ const write = (file: string, text: string) => (dir: string) => {
   writeFileSync(path.join(dir, file), text)
 }
 const remove = (file: string) => (dir: string) => rmSync(path.join(dir, file), { recursive: true })
+/** What .dvcignore hides is saved nowhere. */
+const ignoredFile = (file: string) => (dir: string) => {
+  rmSync(path.join(dir, file))
+  if (readdirSync(path.dirname(path.join(dir, file))).length === 0) rmdirSync(path.dirname(path.join(dir, file)))
+}
+/** Stock does not know a folder's size any more when a file of it was replaced. */
+const sizeOf = (file: string, size: number) => (dir: string) => {
+  const text = readFileSync(path.join(dir, file), 'utf8')
+  if (!text.includes(`  size: ${size}\n`)) throw new Error(`${file} lacks its size of ${size}:\n${text}`)
+  edit(file, `  size: ${size}\n`, '')(dir)
+}
 const all =
   (...steps: Array<(dir: string) => void>) =>
   (dir: string) => {
@@ -132,12 +147,17 @@ export const CHANGING: Row[] = [
     form: 'lines',
     before: all(changes, write('assets/a new.txt', 'new\n')),
   },
-  { command: 'add images/s0/f0.txt', form: 'lines', before: write('images/s0/f0.txt', 'changed\n') },
+  {
+    command: 'add images/s0/f0.txt',
+    form: 'lines',
+    before: write('images/s0/f0.txt', 'changed\n'),
+    kept: sizeOf('images.dvc', 417),
+  },
   { command: 'add --glob extra/*.svg', form: 'lines', prepare: ['git rm -q --cached extra/picture.svg'] },
   { command: 'remove assets/beta.txt.dvc' },
-  { command: 'remove images.dvc --outs' },
+  { command: 'remove images.dvc --outs', kept: ignoredFile('images/skipped.tmp') },
   { command: 'remove handbook' },
-  { command: 'remove ingest@north' },
+  { command: 'remove ingest@north', failsWhole: true },
   { command: 'move assets/beta.txt assets/moved.txt', form: 'lines' },
   { command: 'move images pictures', form: 'lines' },
   { command: 'freeze merge' },
@@ -170,26 +190,16 @@ export const SHARING: Row[] = [
 
 /** What cairn does not answer as stock yet; each row is checked to be really failing, so that the list shrinks. */
 export const NOT_YET: ReadonlySet<string> = new Set<string>([
-  'telling: stage list --all --names-only',
-  'telling: list . models --rev v1.0 --size',
   'telling: plots show --json',
   'telling: plots diff v1.0 v10.0 --json',
   'telling: exp show --json',
   'telling: artifacts get . nosuch',
   'changing: edits, repro --dry -P',
   'changing: edits, commit -f',
-  'changing: checkout, git checkout -q v1.0, checkout --summary',
-  'changing: edits, add images/s0/f0.txt',
-  'changing: remove images.dvc --outs',
   'changing: remove handbook',
-  'changing: remove ingest@north',
   'changing: unfreeze schema',
   'changing: gc -w --dry',
   'changing: gc -w -f',
   'changing: gc -aT -f',
-  'with a folder: push -q, rm -r .dvc/cache images assets/beta.txt work/merged, pull',
-  'with a Cairn server: push -q, rm -r .dvc/cache images assets/beta.txt work/merged, pull',
-  'with a folder: push -q, rm -r .dvc/cache images models/report.md, pull images/s0 models/dvc.yaml:report',
-  'with a Cairn server: push -q, rm -r .dvc/cache images models/report.md, pull images/s0 models/dvc.yaml:report',
   'changing: stage add -n more -d README.md -o more.txt cp\u00a0README.md\u00a0more.txt',
 ])
