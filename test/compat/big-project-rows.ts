@@ -196,10 +196,7 @@ export const NOT_YET: ReadonlySet<string> = new Set<string>([
   'telling: artifacts get . nosuch',
   'changing: edits, repro --dry -P',
   'changing: edits, commit -f',
-  'changing: remove handbook',
-  'changing: unfreeze schema',
   'changing: gc -w --dry',
   'changing: gc -w -f',
   'changing: gc -aT -f',
-  'changing: stage add -n more -d README.md -o more.txt cp\u00a0README.md\u00a0more.txt',
 ])
