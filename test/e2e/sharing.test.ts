@@ -93,6 +93,7 @@ test('get and list need no repository, and read a Git url like a path', async ()
   expect((await nowhere.cairn('list', '-R', '--dvc-only', '--rev', 'v1', source.dir)).stdout).toBe(
     'code/model\ndata/one\ndata/sub/two\n',
   )
+  expect((await nowhere.cairn('list', '--dvc-only', '--rev', 'v1', source.dir, 'code')).stdout).toBe('model\n')
   await nowhere.cairn('get-url', path.join(source.dir, 'code'))
   expect(read(nowhere, 'code/plain.txt')).toBe('git\n')
   expect((await run('ls', ['-A'], { cwd: nowhere.dir })).stdout).toBe('code\nd\n')

@@ -1,8 +1,6 @@
 import path from 'node:path/posix'
-import { statSync } from 'node:fs'
-import { join } from 'node:path'
 import { compareCodePoints } from '@cairn/protocol/tree'
-import type { ContentFile, Reading, Tracked } from './foreign-content.ts'
+import type { ContentFile, Tracked } from './foreign-content.ts'
 
 /** One row of `list`, with dvc's keys in dvc's order. */
 export interface ListRow {
@@ -22,19 +20,16 @@ export interface RowOptions {
   dvcOnly: boolean
 }
 
-/** The rows for what lies at and below a path, in depth-first order. */
-export function rowsOf(
-  { foreign }: Reading,
-  at: string,
-  files: readonly ContentFile[],
-  tracked: readonly Tracked[],
-  options: RowOptions,
-): ListRow[] {
+/**
+ * The rows for what lies at and below a path, in depth-first order. Folders have the size that is recorded for them: what it is where
+ * they stand is for others to say.
+ */
+export function rowsOf(at: string, files: readonly ContentFile[], tracked: readonly Tracked[], options: RowOptions): ListRow[] {
   const rows = new Map<string, ListRow>()
   const outs = new Map(tracked.map((each) => [each.out.path, each]))
-  const isOut = outTest(outs)
+  const isOut = (location: string) => isTracked(location, outs)
   const addFolder = (name: string) => {
-    if (!rows.has(name)) rows.set(name, rowOfFolder(foreign, path.join(at, name), name, { outs, isOut }))
+    if (!rows.has(name)) rows.set(name, rowOfFolder(path.join(at, name), name, outs))
   }
   const add = (location: string, file: ContentFile | undefined) => {
     if (options.dvcOnly && !isOut(location)) return
@@ -58,25 +53,17 @@ export function rowsOf(
   }
 }
 
-const outTest =
-  (outs: ReadonlyMap<string, Tracked>) =>
-  (location: string): boolean => {
-    for (let each = location; each !== '.' && each !== ''; each = path.dirname(each)) if (outs.has(each)) return true
-    return false
-  }
+function isTracked(location: string, outs: ReadonlyMap<string, Tracked>): boolean {
+  for (let each = location; each !== '.' && each !== ''; each = path.dirname(each)) if (outs.has(each)) return true
+  return false
+}
 
-function rowOfFolder(
-  foreign: Reading['foreign'],
-  location: string,
-  name: string,
-  known: { outs: ReadonlyMap<string, Tracked>; isOut: (location: string) => boolean },
-): ListRow {
-  const out = known.outs.get(location)
-  const stands = foreign.tree.rev === 'workspace'
-  const stat = stands ? statSync(join(foreign.repo.root, location), { throwIfNoEntry: false }) : undefined
+/** The row of a folder at `location`, under the `name` that is shown. */
+export function rowOfFolder(location: string, name: string, outs: ReadonlyMap<string, Tracked>): ListRow {
+  const out = outs.get(location)
   const md5 = out === undefined ? null : out.digest.replace('legacy-', '')
-  const size = stat?.size ?? out?.out.recorded?.size ?? null
-  return { isout: known.isOut(location), isdir: true, isexec: false, size, md5, path: name }
+  const size = out?.out.recorded?.size ?? null
+  return { isout: isTracked(location, outs), isdir: true, isexec: false, size, md5, path: name }
 }
 
 /** Folder by folder: what `a` holds comes before `a.txt`. */
@@ -115,7 +102,7 @@ export function describeRows(
   show: { size: boolean; hash: boolean },
   names: readonly string[] = rows.map((row) => row.path),
 ): string[] {
-  const sizes = rows.map((row) => (row.size === null ? '-' : humanSize(row.size)))
+  const sizes = rows.map((row) => (row.size === null ? '' : humanSize(row.size)))
   const hashes = rows.map((row) => row.md5 ?? '-')
   const [sizeWidth, hashWidth] = [sizes, hashes].map((column) => Math.max(0, ...column.map((text) => text.length)))
   return rows.map((_row, index) =>

@@ -1,4 +1,5 @@
 import path from 'node:path'
+import { isTree } from '@cairn/protocol/digest'
 import { CairnError } from '@cairn/protocol/error'
 import { compareCodePoints } from '@cairn/protocol/tree'
 import type { Command, Context, Options } from '../command.ts'
@@ -8,7 +9,7 @@ import { formatJson } from '../report/json.ts'
 import { listFiles, trackedOf } from './foreign-content.ts'
 import { FOREIGN_REMOTE_OPTIONS, REVISION, withForeign } from './foreign-options.ts'
 import { readingOf } from './get.ts'
-import { describeRows, drawTree, type ListRow, rowsOf } from './list-rows.ts'
+import { describeRows, drawTree, type ListRow, rowOfFolder, rowsOf } from './list-rows.ts'
 import { withScratch } from './scratch.ts'
 
 export const command: Command = {
@@ -60,20 +61,30 @@ async function list(context: Context, args: readonly string[], options: Options)
     .normalize(typed === '' ? '.' : typed)
     .replace(/\/$/, '')
     .replace(/^\.$/, '')
-  const rows = await withForeign(url, { context, options, from: [context.cwd], workspace: true }, (foreign) =>
+  const [root, ...rows] = await withForeign(url, { context, options, from: [context.cwd], workspace: true }, (foreign) =>
     withScratch(undefined, async (scratch) => {
       const reading = readingOf(foreign, context, options, scratch)
       const tracked = await trackedOf(reading)
-      const needed = tracked.filter(({ out }) => deep || isAtOrBelow(at, out.path))
+      // What a folder holds matters only where its files have rows.
+      const needed = tracked.filter(({ out, digest }) => deep || !isTree(digest) || isAtOrBelow(at, out.path))
       const files = await listFiles(reading, at, needed)
       const known = tracked.some(({ out }) => isAtOrBelow(out.path, at))
       if (files.length === 0 && at !== '' && !known) throw absentIn(foreign, at)
       const how = { levels: deep ? levels : 1, folders: tree, dvcOnly: options['dvcOnly'] === true }
-      return rowsOf(reading, at, files, tracked, how)
+      const root = rowOfFolder(at, at === '' ? '.' : at, new Map(tracked.map((each) => [each.out.path, each])))
+      const listed = rowsOf(at, files, tracked, how)
+      const sizes = await foreign.folderSizes([
+        at,
+        ...listed.filter((row) => row.isdir).map((row) => path.posix.join(at, row.path)),
+      ])
+      return [root, ...listed].map((row) => sized(row, sizes.get(row === root ? at : path.posix.join(at, row.path))))
     }),
   )
-  print(context, rows, { at, options, tree })
+  if (root) print(context, rows, { root, options, tree })
 }
+
+/** What a folder takes where it stands, rather than what is recorded for all that it holds. */
+const sized = (row: ListRow, size: number | undefined): ListRow => (row.isdir && size !== undefined ? { ...row, size } : row)
 
 const absentIn = (foreign: Foreign, at: string): CairnError =>
   new CairnError('FAILED', `The path '${at}' does not exist in '${foreign.url}'`)
@@ -90,7 +101,7 @@ function levelsOf(options: Options): number {
 function print(
   context: Context,
   rows: readonly ListRow[],
-  { at, options, tree }: { at: string; options: Options; tree: boolean },
+  { root, options, tree }: { root: ListRow; options: Options; tree: boolean },
 ): void {
   const show = { size: options['size'] === true, hash: options['showHash'] === true }
   if (options['json'] === true || options['showJson'] === true) {
@@ -102,6 +113,5 @@ function print(
     if (rows.length > 0) context.report({ type: 'output', text: describeRows(sorted, show).join('\n') })
     return
   }
-  const root: ListRow = { isout: false, isdir: true, isexec: false, size: null, md5: null, path: at === '' ? '.' : at }
   context.report({ type: 'output', text: describeRows([root, ...rows], show, [root.path, ...drawTree(rows)]).join('\n') })
 }

@@ -19,6 +19,7 @@ export const command: Command = {
     { flags: '--all', summary: 'Every stage of the repository.' },
     { flags: '-R, --recursive', summary: 'A folder stands for every stage below it.' },
     { flags: '--name-only', summary: 'Only the names.' },
+    { flags: '--names-only', summary: 'The same.', hidden: true },
     { flags: '--fail', summary: 'Fail for any stage file that cannot be read, and not only for one that is asked for.' },
   ],
   examples: ['cairn stage list', 'cairn stage list --all'],
@@ -28,7 +29,7 @@ export const command: Command = {
       const names = listed.map((stage) => addressFrom(stage, session.cwd))
       const column = Math.max(0, ...names.map((name) => name.length))
       const rows = listed.map((stage, index) => `${(names[index] ?? '').padEnd(column)}  ${describe(stage)}`.trimEnd())
-      const text = (options['nameOnly'] === true ? names : rows).join('\n')
+      const text = (options['nameOnly'] === true || options['namesOnly'] === true ? names : rows).join('\n')
       if (text !== '') context.report({ type: 'output', text })
     }),
 }

@@ -32,6 +32,8 @@ export interface Foreign {
   local: boolean
   /** Every file but DVC's and Git's own folders and what is ignored, sorted. */
   files(): Promise<ForeignFile[]>
+  /** In bytes, as the file system or Git stores them; without those that stand in neither. `''` is the root. */
+  folderSizes(folders: readonly string[]): Promise<ReadonlyMap<string, number>>
   close(): Promise<void>
 }
 
@@ -103,6 +105,8 @@ async function openAt(
     tree,
     local: options.local,
     files: () => (tree.rev === 'workspace' ? Promise.resolve(walkFiles(repo)) : listCommit(repo, tree)),
+    folderSizes: async (folders) =>
+      tree.rev === 'workspace' ? statFolders(repo, folders) : sizesInCommit(repo, tree.rev, folders),
     async close() {
       await git?.close()
       options.cleanUp()
@@ -162,6 +166,32 @@ async function listCommit(repo: Repo, tree: FileTree): Promise<ForeignFile[]> {
     })
   const ignored = await ignoreOf(tree, found)
   return found.filter((file) => !isOwn(file.path) && !ignored.ignores(file.path, false)).toSorted(byPath)
+}
+
+function statFolders({ root }: Repo, folders: readonly string[]): Map<string, number> {
+  return new Map(
+    folders.flatMap((folder) => {
+      const stat = statSync(path.join(root, folder), { throwIfNoEntry: false })
+      return stat ? [[folder, stat.size]] : []
+    }),
+  )
+}
+
+async function sizesInCommit(repo: Repo, rev: string, folders: readonly string[]): Promise<Map<string, number>> {
+  const { git } = repo
+  // A name with a line feed cannot be asked for.
+  const asked = folders.filter((folder) => !folder.includes('\n'))
+  if (git === undefined || asked.length === 0) return new Map()
+  const prefix = gitPrefix(repo, git)
+  const input = asked.map((folder) => `${rev}:${(prefix + folder).replace(/\/$/, '')}\n`).join('')
+  const { stdout } = await capture('git', ['cat-file', '--batch-check=%(objecttype) %(objectsize)'], { cwd: git.root, input })
+  const answers = stdout.toString().split('\n')
+  return new Map(
+    asked.flatMap((folder, index) => {
+      const size = /^tree (\d+)$/.exec(answers[index] ?? '')?.[1]
+      return size === undefined ? [] : [[folder, Number(size)]]
+    }),
+  )
 }
 
 async function ignoreOf(tree: FileTree, files: readonly ForeignFile[]) {
