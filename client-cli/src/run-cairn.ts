@@ -6,6 +6,7 @@ import { COMMANDS } from './commands/index.ts'
 import type { Context } from './command.ts'
 import { createConsole, type Console } from './report/console.ts'
 import { describeFailure } from './report/failure.ts'
+import { type LateOutput, openLate } from './report/late-output.ts'
 import { cairnVersion } from './version.ts'
 
 /** What still keeps the process alive once its command is done (an idle connection, say) has so long to end by itself. */
@@ -13,25 +14,23 @@ const LINGER_MS = 100
 
 /** Runs one command line and lets the process end with its exit code. */
 export async function runCairn(argv: readonly string[], env: Context['env']): Promise<void> {
-  // A reader that has gone, as in `cairn … | head`, is not a failure of ours.
-  for (const stream of [process.stdout, process.stderr]) {
-    stream.on('error', (error: NodeJS.ErrnoException) => {
-      if (error.code === 'EPIPE') process.exit(141)
-      throw error
-    })
-  }
+  const outputs = { stdout: openLate(() => process.stdout), stderr: openLate(() => process.stderr) }
   const interruption = listenForSignals()
-  const code = await runOnce(argv, env, interruption)
-  await Promise.all(
-    [process.stdout, process.stderr].map((stream) => new Promise<void>((resolve) => stream.write('', () => resolve()))),
-  )
+  const code = await runOnce(argv, env, interruption, outputs)
+  await Promise.all([outputs.stdout.flush(), outputs.stderr.flush()])
   // process.exit waits for V8's compiler threads without collecting garbage for them, and once in a while for ever.
   process.exitCode = code
   setTimeout(() => process.exit(), LINGER_MS).unref()
 }
 
-async function runOnce(argv: readonly string[], env: Context['env'], signal: AbortSignal): Promise<number> {
-  let terminal = createConsole(process.stdout, process.stderr, { quiet: false, verbose: false })
+interface Outputs {
+  stdout: LateOutput
+  stderr: LateOutput
+}
+
+async function runOnce(argv: readonly string[], env: Context['env'], signal: AbortSignal, outputs: Outputs): Promise<number> {
+  const { stdout, stderr } = outputs
+  let terminal = createConsole(stdout, stderr, { quiet: false, verbose: false })
   let verbose = false
   try {
     const parsed = await parseCommandLine(argv, COMMANDS)
@@ -44,7 +43,7 @@ async function runOnce(argv: readonly string[], env: Context['env'], signal: Abo
       return 0
     }
     verbose = parsed.globals.verbose
-    terminal = createConsole(process.stdout, process.stderr, parsed.globals)
+    terminal = createConsole(stdout, stderr, parsed.globals)
     return await runCommandOf(parsed, env, signal, terminal)
   } catch (error) {
     const failure = describeFailure(error, { verbose, interrupted: signal.aborted ? signal.reason : undefined })

@@ -52,8 +52,9 @@ const NOTE_BYTES = 4096
 /** At once while others wait for the thread. */
 const CATCH_UP_BYTES = 4 << 20
 
+let run: string | undefined
 /** Names of drafts tell who writes them: what a dead process left is free to be taken. */
-const RUN = `${process.pid}-${randomBytes(4).toString('hex')}`
+const thisRun = (): string => (run ??= `${process.pid}-${randomBytes(4).toString('hex')}`)
 
 /** `adopt` makes a verified file the object. */
 export function openReceptions(
@@ -72,7 +73,7 @@ export function openReceptions(
     },
     open(digest, size) {
       try {
-        const draft = path.join(folder(), `${digest}~${RUN}`)
+        const draft = path.join(folder(), `${digest}~${thisRun()}`)
         const name = abandoned(digest)
         const spans = name === undefined ? undefined : takeOver(path.join(folder(), name), draft, size)
         return receive(draft, { digest, size, spans, adopt: options.adopt })
@@ -100,7 +101,7 @@ function isAbandoned(name: string): boolean {
   const owner = name.slice(name.indexOf('~') + 1)
   if (owner === 'paused') return true
   const pid = Number(owner.split('-')[0])
-  if (!Number.isSafeInteger(pid) || pid <= 0 || pid === process.pid) return owner !== RUN
+  if (!Number.isSafeInteger(pid) || pid <= 0 || pid === process.pid) return owner !== thisRun()
   try {
     process.kill(pid, 0)
     return false
