@@ -34,7 +34,7 @@ interface RunRow extends Partial<Recorded> {
  */
 export function runEntryOf(stage: Stage): RunEntry | undefined {
   if (stage.cmd === undefined || stage.alwaysChanged || stage.deps.length === 0 || stage.outs.length === 0) return undefined
-  if (stage.deps.some((dep) => dep.source !== undefined || path.isAbsolute(dep.path) || !isToday(dep.recorded))) return undefined
+  if (stage.deps.some((dep) => dep.source !== undefined || path.isAbsolute(dep.path) || !dep.recorded)) return undefined
   if (stage.outs.some((out) => out.persist || (!out.cache && out.metric === undefined && out.plot === undefined)))
     return undefined
   if (stage.params.some((params) => params.recorded === undefined || namesSize(params.recorded))) return undefined
@@ -45,8 +45,6 @@ export function runEntryOf(stage: Stage): RunEntry | undefined {
     outs: rowsOf(stage.outs),
   }
 }
-
-const isToday = (recorded: Recorded | undefined): boolean => recorded !== undefined && !isLegacy(recorded.digest)
 
 /**
  * dvc leaves every key named `size` or `nfiles` out of the hash, also a param of that name, and so restores what another
@@ -79,7 +77,8 @@ function hashed({ cmd, deps, params }: RunEntry): Record<string, YamlValue> {
 function rowValue({ path: name, digest, size, nfiles, isexec }: RunRow, withSizes: boolean): YamlValue {
   return {
     path: name,
-    ...(digest !== undefined && { hash: 'md5', md5: digestText(digest) }),
+    ...(digest !== undefined && !isLegacy(digest) && { hash: 'md5' }),
+    ...(digest !== undefined && { md5: digestText(digest) }),
     ...(withSizes && size !== undefined && { size }),
     ...(withSizes && nfiles !== undefined && { nfiles }),
     ...(isexec && { isexec: true }),
@@ -161,8 +160,8 @@ function parseRun(text: string): Map<string, Recorded> | undefined {
 
 function recordedOf(row: ReadonlyMap<string, unknown>): [string, Recorded] | undefined {
   const [name, md5, size, nfiles] = [row.get('path'), String(row.get('md5')), row.get('size'), row.get('nfiles')]
-  if (typeof name !== 'string' || row.get('hash') !== 'md5') return undefined
-  const digest = makeDigest(md5.replace(/\.dir$/, ''), { tree: md5.endsWith('.dir') })
+  if (typeof name !== 'string') return undefined
+  const digest = makeDigest(md5.replace(/\.dir$/, ''), { tree: md5.endsWith('.dir'), legacy: row.get('hash') !== 'md5' })
   return [
     name,
     {

@@ -1,6 +1,6 @@
 import { lstatSync, mkdirSync } from 'node:fs'
 import path from 'node:path'
-import { type Digest, isTree } from '@cairn/protocol/digest'
+import { type Digest, isLegacy, isTree } from '@cairn/protocol/digest'
 import { CairnError } from '@cairn/protocol/error'
 import { runCommand, type CommandOptions } from '../io/spawn.ts'
 import { addToGitIgnore } from '../repo/git-ignore.ts'
@@ -35,9 +35,16 @@ export async function recordInputs(workspace: Workspace, stage: Stage): Promise<
 }
 
 async function recordDep(workspace: Workspace, dep: Dep): Promise<Dep> {
-  const content = await workspace.contentOf(dep.path, {})
+  const content = (await unchangedLegacy(workspace, dep)) ?? (await workspace.contentOf(dep.path, {}))
   if (!content) throw new CairnError('STAGE_FAILED', `dependency '${dep.path}' does not exist`)
   return { ...dep, recorded: recordedOf(content) }
+}
+
+/** What DVC 0.x to 2.x recorded stays as it is until the content is another. */
+async function unchangedLegacy(workspace: Workspace, { path: location, recorded }: Dep | Out): Promise<Content | undefined> {
+  if (!recorded || !isLegacy(recorded.digest)) return undefined
+  const content = await contentLike(workspace, location, recorded)
+  return content?.digest === recorded.digest ? content : undefined
 }
 
 function recordParams(workspace: Workspace, params: ParamsDep): ParamsDep {
@@ -138,7 +145,9 @@ export async function recordOuts(
   for (const out of stage.outs) {
     if (!stands(workspace, out)) throw new CairnError('STAGE_FAILED', `output '${out.path}' does not exist`)
     const kind = linkKindOf(stage, out)
-    const content = await workspace.save(out.path, { kind, cache: out.cache && options.commit, relink: options.relink ?? true })
+    const legacy = (await unchangedLegacy(workspace, out)) !== undefined
+    const how = { kind, cache: out.cache && options.commit, relink: options.relink ?? true }
+    const content = await workspace.save(out.path, { ...how, ...(legacy && { legacy, previous: out.recorded?.digest }) })
     if (content.size === 0 && content.nfiles === undefined) report({ type: 'warning', text: `'${out.path}' is empty.` })
     const ignoreFile = out.cache ? addToGitIgnore(workspace.repo, out.path) : undefined
     if (ignoreFile !== undefined) touched.add(ignoreFile)
