@@ -2,6 +2,7 @@ import { z } from 'zod'
 import { isDigest, type Digest } from './digest.ts'
 import { ERRORS, type ErrorCode } from './error.ts'
 import { MAX_DIGESTS, MAX_DIRECT } from './limits.ts'
+import { isRunName, MAX_RUN_BYTES, MAX_RUN_ENTRIES, MAX_RUN_NAMES, type RunName } from './run-name.ts'
 import { SCOPES } from './scope.ts'
 
 /**
@@ -148,6 +149,21 @@ export type CompletingAnswer = z.infer<typeof completingAnswer>
 export const commitRequest = z.object({ roots: z.array(digestSchema).max(MAX_DIGESTS) })
 export const commitAnswer = z.object({ linked: z.array(digestSchema) })
 export type CommitAnswer = z.infer<typeof commitAnswer>
+
+/** The run cache: entries as dvc writes them, by their names. */
+export const runNameSchema = z.string().refine(isRunName, 'not the name of a run') as unknown as z.ZodType<RunName>
+const runEntry = z.object({ name: runNameSchema, entry: z.string().min(1).max(MAX_RUN_BYTES) })
+/** `GET runs[?after=NAME]`: in the order of their names. `next` is the `after` of the next page, null for the last. */
+export const runList = z.object({ runs: z.array(runNameSchema).max(MAX_RUN_NAMES), next: runNameSchema.nullable() })
+export type RunList = z.infer<typeof runList>
+/** `POST runs`: an entry that is there stays as it is. */
+export const runsRequest = z.object({ runs: z.array(runEntry).min(1).max(MAX_RUN_ENTRIES) })
+export const runsAnswer = z.object({ stored: z.number().int(), exists: z.number().int() })
+export type RunsAnswer = z.infer<typeof runsAnswer>
+/** `POST runs/fetch`: as many as fit, at least one where there is one; ask again for the others. */
+export const runsFetchRequest = z.object({ runs: z.array(runNameSchema).min(1).max(MAX_RUN_ENTRIES) })
+export const runsFetchAnswer = z.object({ runs: z.array(runEntry) })
+export type RunsFetchAnswer = z.infer<typeof runsFetchAnswer>
 
 export const project = z.object({
   slug: slugSchema,

@@ -13,9 +13,9 @@ export const MAX_DIGESTS = 250_000
  * What a server can beyond version 1's requests, as `capabilities` of its RemoteInfo. A client goes another way where one is
  * absent, and ignores those it does not know.
  * `uploads`: resumable parts. `tree-deltas`: a tree as a difference to one that the other side has. `deltas`: a large object
- * as a difference to others. `direct-get`, `direct-put`: straight from and to the bucket.
+ * as a difference to others. `direct-get`, `direct-put`: straight from and to the bucket. `runs`: the run cache.
  */
-export const CAPABILITIES = ['uploads', 'tree-deltas', 'deltas', 'direct-get', 'direct-put'] as const
+export const CAPABILITIES = ['uploads', 'tree-deltas', 'deltas', 'direct-get', 'direct-put', 'runs'] as const
 export type Capability = (typeof CAPABILITIES)[number]
 export const MAX_TREE_BYTES = 256 * 1024 * 1024
 /** A tree as the difference to another one (see `encodeTreeDelta`). */

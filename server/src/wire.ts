@@ -7,7 +7,7 @@ import { withLimit } from './adapters/blob-store/with-limit.ts'
 import { withMetrics } from './adapters/blob-store/with-metrics.ts'
 import { withRetry } from './adapters/blob-store/with-retry.ts'
 import { startEmbeddedPostgres } from './adapters/embedded-postgres.ts'
-import { createHashThread } from './adapters/hash-thread.ts'
+import { createHashThreads } from './adapters/hash-thread.ts'
 import { createPostgresJobs } from './adapters/jobs/postgres-jobs.ts'
 import { createJwtCodec } from './adapters/jwt.ts'
 import { createCatalog } from './adapters/postgres/catalog.ts'
@@ -34,6 +34,8 @@ import { keepSchedule } from './jobs/schedule.ts'
 import type { Log } from './log.ts'
 import { VERSION } from './version.ts'
 
+/** Whatever the parts are. */
+const CAPABLE = ['uploads', 'tree-deltas', 'deltas', 'runs'] as const
 const OPEN_READS = 128
 const OPEN_WRITES = 128
 /** Of sockets to a bucket. What they hold is bounded in bytes. */
@@ -119,7 +121,7 @@ export async function openParts(config: Config, log: Log, database: Database, gi
     const metrics = createMetrics()
     const measured = withMetrics(blobs.store, (call) => metrics.blobCall(call))
     const base = { catalog, blobs: measured, clock, notice: createNotice(log, metrics) }
-    const hashBeside = availableParallelism() > 1 ? createHashThread() : undefined
+    const hashBeside = availableParallelism() > 1 ? createHashThreads() : undefined
     const stores: Stores = { ...base, small: createSmallObjects(base), hashBeside }
     return {
       config,
@@ -215,7 +217,7 @@ export async function serve(parts: Parts): Promise<Serving> {
     log,
     version: VERSION,
     get capabilities() {
-      return ['uploads' as const, 'tree-deltas' as const, 'deltas' as const, ...directCapabilities(direct.offer())]
+      return [...CAPABLE, ...directCapabilities(direct.offer())]
     },
     direct: direct.offer,
     redirectsStock: config.direct.stockDownloads,

@@ -96,6 +96,32 @@ describe('stock dvc with dvc-cairn installed', () => {
     return clone
   }
 
+  test('the run cache goes to the server and comes from it, to and from cairn too', async () => {
+    const station = await startRepository(proxy.url)
+    const stage = ['stage', 'add', '-n', 'sort', '-d', 'words', '-o', 'sorted', 'sort words > sorted']
+    const withWords = (at: Workstation, words: string) => writeFileSync(path.join(at.dir, 'words'), words)
+    const runs = (at: Workstation) => folderDigest(path.join(at.dir, '.dvc/cache/runs'))
+    withWords(station, 'b\na\n')
+    await must(plain(station, ...stage))
+    await must(plain(station, 'repro'))
+    expect((await must(plain(station, 'push', '--run-cache'))).stdout).toMatch(/^1 file pushed/m)
+    expect((await must(fast(station, 'push', '--run-cache'))).stdout).toMatch(/^1 file pushed/m)
+    expect((await must(fast(station, 'push', '--run-cache'))).stdout).toMatch(/Everything is up to date/)
+    withWords(station, 'd\nc\n')
+    await must(station.tryCairn('repro'))
+    await must(station.tryCairn('push', '--run-cache'))
+
+    const [ours, theirs] = [await cloneOf(station), await cloneOf(station)]
+    await must(ours.tryCairn('fetch', '--run-cache'))
+    await must(fast(theirs, 'fetch', '--run-cache'))
+    expect(runs(ours)).toBe(runs(station))
+    expect(runs(theirs)).toBe(runs(station))
+    const [again, fresh] = [await cloneOf(station), await cloneOf(station)]
+    for (const at of [again, fresh]) withWords(at, 'b\na\n')
+    expect((await must(fast(again, 'repro', '--pull'))).stdout).toContain("Stage 'sort' is cached - skipping run")
+    expect((await must(fresh.tryCairn('repro', '--pull'))).stdout).toContain("Stage 'sort' is cached - skipping run")
+  })
+
   test('5,000 files go and come in a few requests, and plain dvc pulls the same bytes', async () => {
     const station = await startRepository(proxy.url)
     writeSmallFiles(path.join(station.dir, 'data'), { count: 5000, seed: 11 })

@@ -2,6 +2,7 @@ import { readdirSync } from 'node:fs'
 import path from 'node:path'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { type Digest, isTree } from '@cairn/protocol/digest'
+import type { RunName } from '@cairn/protocol/run-name'
 import { localTree, type SourceCache } from '../../client-cli/src/remote/outgoing.ts'
 import type { OnObject, Remote } from '../../client-cli/src/remote/remote.ts'
 import { randomBlock, seeded } from '../rig/images.ts'
@@ -66,6 +67,26 @@ export function remoteSuite(name: string, start: () => Promise<RemotePlace>): vo
       const tree = mine.tree({ 'a.txt': file })
       expect(new Set(await missing(file, tree))).toEqual(new Set([file, tree]))
       expect(await missing()).toEqual([])
+    })
+
+    test('the run cache: what was sent is listed and comes back, and what is not there is left out', async () => {
+      if (!remote.runs) return
+      expect([...(await remote.runs.list(quietly()))]).toEqual([])
+      const entries = new Map(
+        ['a', 'b', 'c'].map((char) => [`${char.repeat(64)}/${'0'.repeat(64)}` as RunName, `cmd: ${char} é\n`]),
+      )
+      const gone = `${'d'.repeat(64)}/${'0'.repeat(64)}` as RunName
+      const read = (name: RunName) => (name === gone ? undefined : Buffer.from(entries.get(name) ?? ''))
+      await remote.runs.send([...entries.keys(), gone], read, quietly())
+      const other = await open(theirs)
+      expect(await other.runs?.list(quietly())).toEqual(new Set(entries.keys()))
+      const came = new Map<RunName, string>()
+      await other.runs?.bring(
+        [gone, ...entries.keys()],
+        (name, entry) => came.set(name, Buffer.from(entry).toString()),
+        quietly(),
+      )
+      expect(came).toEqual(entries)
     })
 
     test('what was pushed comes back byte for byte, of every kind and size', async () => {

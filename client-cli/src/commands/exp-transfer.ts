@@ -9,7 +9,8 @@ import { asksForBaselines, BASELINE_OPTIONS, type ExpSession, quoted, selectedRe
 import { bringOutputs } from './fetch.ts'
 import { sendOutputs } from './push.ts'
 import { outputsOf } from './select-outputs.ts'
-import { chosenRemote, failForLeft, transferOptions } from './transfer.ts'
+import { fetchRuns, pushRuns } from '../transfer/runs.ts'
+import { chosenRemote, failForLeft, moveRuns, RUN_CACHE_OPTIONS, transferOptions } from './transfer.ts'
 
 const ARGUMENTS = [
   { name: '<git_remote>', summary: 'A Git remote, by name or url.' },
@@ -22,8 +23,7 @@ const OPTIONS: readonly OptionSpec[] = [
   { flags: '--no-cache', summary: 'Only the experiments, not the content of their outputs.' },
   { flags: '-r, --remote <name>', summary: 'The remote for the content instead of the default one.' },
   { flags: '-j, --jobs <n>', summary: 'How many bodies at a time.' },
-  { flags: '--run-cache', summary: 'Accepted; the run cache stays local.', hidden: true },
-  { flags: '--no-run-cache', summary: 'Accepted; the run cache stays local.', hidden: true },
+  ...RUN_CACHE_OPTIONS,
 ]
 
 export const push: Command = {
@@ -72,6 +72,7 @@ export const pull: Command = {
       await fetchRefs(writer, remote, news, options['force'] === true)
       if (options['cache'] !== false && chosen.length > 0) {
         const outputs = await outputsIn(session, chosen)
+        await moveRuns(repo, context, workspace.cache, { options, move: fetchRuns })
         const { left } = await bringOutputs(repo, context, { cache: workspace.cache, outputs, options })
         failForLeft(context, left, 'download')
       }
@@ -122,6 +123,7 @@ async function pushContent(
   options: Options,
 ): Promise<void> {
   const { repo, workspace } = session
+  await moveRuns(repo, context, workspace.cache, { options, move: pushRuns })
   const { left } = await sendOutputs(repo, context, {
     cache: workspace.cache,
     outputs: await outputsIn(session, refs),

@@ -9,6 +9,7 @@ import { bringImports } from './fetch-imports.ts'
 import { selectOutputs, selectTargets } from './select-outputs.ts'
 import { fetchOutputs } from '../transfer/fetch.ts'
 import { type Left, summarize } from '../transfer/outcome.ts'
+import { fetchRuns } from '../transfer/runs.ts'
 import { withStages } from './session.ts'
 import {
   byRemote,
@@ -17,6 +18,7 @@ import {
   DRY_RUN,
   failForLeft,
   inCloudWords,
+  moveRuns,
   openCache,
   printPlans,
   selectionOf,
@@ -40,6 +42,7 @@ export const command: Command = {
           const selection = selectionOf(context, targets, options, true)
           const outputs = await selectOutputs(repo, selection, context)
           if (options['dryRun'] === true) return await printPlans('fetch', repo, context, { cache, outputs, options })
+          await moveRuns(repo, context, cache, { options, move: fetchRuns })
           const own = await bringOutputs(repo, context, { cache, outputs, options })
           const imported = await bringImports(repo, context, cache, await selectTargets(repo, selection))
           const [fetched, left] = [own.fetched + imported.fetched, [...own.left, ...imported.left]]

@@ -4,6 +4,8 @@ import type { TurnOptions } from '../pipeline/stage-turn.ts'
 import { bringOutputs } from './fetch.ts'
 import { outputsOf } from './select-outputs.ts'
 import type { Session } from './session.ts'
+import { fetchRuns } from '../transfer/runs.ts'
+import { moveRuns } from './transfer.ts'
 
 /**
  * Brings outs of a stage from their remotes into the cache. What cannot be brought is told, each reason once, and the stage is
@@ -28,5 +30,15 @@ export function pullFromRemote({ repo, workspace }: Session, context: Context): 
       warn(error.message)
       return false
     }
+  }
+}
+
+/** Brings the default remote's run cache. That it cannot be had is told: then what it could have spared is run. */
+export async function pullRuns({ repo, workspace }: Session, context: Context): Promise<void> {
+  try {
+    await moveRuns(repo, context, workspace.cache, { options: { runCache: true }, move: fetchRuns })
+  } catch (error) {
+    if (context.signal.aborted || !(error instanceof CairnError)) throw error
+    context.report({ type: 'warning', text: `the run cache was not pulled: ${error.message}` })
   }
 }

@@ -6,12 +6,13 @@ import type { Target } from '../pipeline/load.ts'
 import { withRepoLock } from '../repo/repo-lock.ts'
 import { selectOutputs, selectTargets } from './select-outputs.ts'
 import { describeLeft, type Left, summarize } from '../transfer/outcome.ts'
+import { fetchRuns } from '../transfer/runs.ts'
 import type { CheckoutResult, EarlyFiles } from '../workspace/workspace.ts'
 import { changesOf, countsOf, wantedOf } from './checkout.ts'
 import { bringImports } from './fetch-imports.ts'
 import { bringOutputs } from './fetch.ts'
 import { type Session, withSession } from './session.ts'
-import { DRY_RUN, failForLeft, inCloudWords, printPlans, selectionOf, TRANSFER_OPTIONS } from './transfer.ts'
+import { DRY_RUN, failForLeft, inCloudWords, moveRuns, printPlans, selectionOf, TRANSFER_OPTIONS } from './transfer.ts'
 
 export const command: Command = {
   name: 'pull',
@@ -39,6 +40,7 @@ async function pull(session: Session, context: Context, targets: readonly string
   const outputs = await selectOutputs(repo, selection, context)
   if (options['dryRun'] === true) return printPlans('fetch', repo, context, { cache, outputs, options })
 
+  await moveRuns(repo, context, cache, { options, move: fetchRuns })
   const expected = wantedOf(await selectTargets(repo, selection))
   let early: EarlyFiles | undefined
   const sink = () => placing(cache, (early ??= workspace.expect(expected)))

@@ -6,6 +6,7 @@ import { selectOutputs } from './select-outputs.ts'
 import type { Output } from '../transfer/expand.ts'
 import { type Left, summarize } from '../transfer/outcome.ts'
 import { pushOutputs } from '../transfer/push.ts'
+import { pushRuns } from '../transfer/runs.ts'
 import { withStages } from './session.ts'
 import {
   byRemote,
@@ -14,6 +15,7 @@ import {
   DRY_RUN,
   failForLeft,
   inCloudWords,
+  moveRuns,
   openCache,
   printPlans,
   selectionOf,
@@ -41,8 +43,9 @@ async function push(repo: Repo, context: Context, targets: readonly string[], op
   const cache = openCache(repo)
   try {
     if (options['dryRun'] === true) return await printPlans('push', repo, context, { cache, outputs, options })
+    const runs = await moveRuns(repo, context, cache, { options, move: pushRuns })
     const { pushed, left } = await sendOutputs(repo, context, { cache, outputs, moving, chosen: chosenRemote(options) })
-    const summary = summarize([[pushed, 'pushed']])
+    const summary = summarize([[pushed + runs, 'pushed']])
     if (summary !== undefined || left.length === 0)
       context.report({ type: 'result', text: summary ?? 'Everything is up to date.' })
     failForLeft(context, left, 'upload')

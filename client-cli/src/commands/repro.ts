@@ -42,7 +42,9 @@ export const command: Command = {
       if (options['explain'] === true) return explain(session, args, options)
       const words = (report: Report) => stageWords(report, session.cwd)
       const planWork = async () => ({ ...(await plan(session, args, options)), locks: session.locks, words })
-      const pull = options['pull'] === true ? (await import('./pull-stage.ts')).pullFromRemote(session, context) : undefined
+      const pulling = options['pull'] === true ? await import('./pull-stage.ts') : undefined
+      if (choices.runCache !== false && choices.dry !== true) await pulling?.pullRuns(session, context)
+      const pull = pulling?.pullFromRemote(session, context)
       const done = await reproduce(session, planWork, { ...choices, pull })
       if (done.failed.length === 0) hintToTrack(session.repo, session.touched, context)
       conclude(session, done)

@@ -1,6 +1,7 @@
 import { CairnError } from '@cairn/protocol/error'
 import type { Context, Options, OptionSpec } from '../command.ts'
 import { type ObjectCache, openObjectCache } from '../cache/object-cache.ts'
+import { openRunFiles, type RunFiles } from '../cache/run-files.ts'
 import { openRemote } from '../remote/open.ts'
 import type { Remote, TransferOptions } from '../remote/remote.ts'
 import type { Repo } from '../repo/repo.ts'
@@ -12,6 +13,11 @@ import type { Selection } from './select-outputs.ts'
 import { describeLeft, type Left } from '../transfer/outcome.ts'
 import { describePlan, planTransfer } from '../transfer/plan.ts'
 
+export const RUN_CACHE_OPTIONS: readonly OptionSpec[] = [
+  { flags: '--run-cache', summary: 'Also the run cache: what stages made of which deps.' },
+  { flags: '--no-run-cache', summary: 'Not the run cache; so it is without the option.', hidden: true },
+]
+
 export const TRANSFER_OPTIONS: readonly OptionSpec[] = [
   { flags: '-r, --remote <name>', summary: 'The remote to use instead of the default one.' },
   { flags: '-j, --jobs <n>', summary: 'How many bodies at a time.' },
@@ -20,8 +26,7 @@ export const TRANSFER_OPTIONS: readonly OptionSpec[] = [
   { flags: '-A, --all-commits', summary: 'Of every commit too.' },
   { flags: '-d, --with-deps', summary: 'Also what the targets depend on.' },
   { flags: '-R, --recursive', summary: 'A folder stands for every stage below it.' },
-  { flags: '--run-cache', summary: 'Accepted; the run cache stays local.', hidden: true },
-  { flags: '--no-run-cache', summary: 'Accepted; the run cache stays local.', hidden: true },
+  ...RUN_CACHE_OPTIONS,
 ]
 
 export const DRY_RUN: OptionSpec = { flags: '--dry-run', summary: 'Only print what would be moved.' }
@@ -91,6 +96,32 @@ export async function withRemote<T>(
   } finally {
     await remote.close()
   }
+}
+
+/**
+ * The run cache to or from the chosen or default remote, when it was asked for; how many entries went or came. A remote that
+ * can have none is told about, as is that there is none.
+ */
+export async function moveRuns(
+  repo: Repo,
+  context: Context,
+  cache: ObjectCache,
+  request: { options: Options; move: (remote: Remote, local: RunFiles, options: TransferOptions) => Promise<number | undefined> },
+): Promise<number> {
+  const { options, move } = request
+  if (options['runCache'] !== true) return 0
+  const chosen = chosenRemote(options)
+  const warn = (text: string) => context.report({ type: 'warning', text })
+  if (chosen === undefined && repo.config.get('core', 'remote') === undefined) {
+    warn('the run cache stays where it is: no remote is specified')
+    return 0
+  }
+  return withRemote(repo, chosen, context, cache, async (remote) => {
+    const moved = await move(remote, openRunFiles(repo.cacheDir), transferOptions(context, options))
+    if (moved === undefined)
+      warn(`the run cache stays where it is: '${remote.name}' is a plain HTTP server, or one that keeps no run cache`)
+    return moved ?? 0
+  })
 }
 
 /** Prints what a push or fetch would move, for each remote. */

@@ -9,6 +9,7 @@ import { createDirectApi } from './direct-api.ts'
 import type { HttpClient } from './http-client.ts'
 import type { SourceCache } from './outgoing.ts'
 import type { Remote, TransferOptions } from './remote.ts'
+import { createRunsApi } from './runs-api.ts'
 
 export interface CairnRemoteOptions {
   name: string
@@ -46,6 +47,7 @@ export function createCairnRemote(options: CairnRemoteOptions): Remote {
     findMissingFiles: ask,
     push: (trees, files, options) => counted(() => pushToCairn({ api, direct, deltas, cache, trees, files, options })),
     fetch: (digests, sink, options) => counted(() => fetchFromCairn({ api, direct, deltas, cache, sink, digests, options })),
+    runs: createRunsApi(http, info),
     close() {
       direct?.close()
       return Promise.resolve(http.close())

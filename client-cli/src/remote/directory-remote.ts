@@ -18,11 +18,12 @@ import { setImmediate } from 'node:timers/promises'
 import { type Digest, isTree, objectPath } from '@cairn/protocol/digest'
 import { isCode } from '@cairn/protocol/error'
 import type { ObjectSink } from '../cache/object-sink.ts'
+import { openRunFiles } from '../cache/run-files.ts'
 import { filePieces } from '../io/file-pieces.ts'
 import { capture } from '../io/spawn.ts'
 import { createMeter } from './meter.ts'
 import { type Failures, type Outgoing, type SourceCache, takeAllSound, takeFiles, takeSound, withoutFailed } from './outgoing.ts'
-import type { FetchResult, LocalTree, OnObject, PushResult, Remote, TransferOptions } from './remote.ts'
+import type { FetchResult, LocalTree, OnObject, PushResult, Remote, RemoteRuns, TransferOptions } from './remote.ts'
 
 /** Up to this size, reading and writing at once beats asking the kernel to copy. */
 const SMALL_BYTES = 1024 * 1024
@@ -46,7 +47,25 @@ export function createDirectoryRemote({ name, dir, cache }: { name: string; dir:
     findMissingFiles: findMissing,
     push: (trees, files, options) => push({ dir, cache, pathOf, findMissing }, trees, files, options),
     fetch: (digests, sink, options) => fetchAll(pathOf, digests, sink, options),
+    runs: folderRuns(dir),
     close: () => Promise.resolve(),
+  }
+}
+
+function folderRuns(dir: string): RemoteRuns {
+  const files = openRunFiles(dir)
+  return {
+    list: () => Promise.resolve(new Set(files.list())),
+    send: (names, read, { signal }) =>
+      eachWithBreath(names, signal, (name) => {
+        const entry = read(name)
+        if (entry) files.store(name, entry)
+      }),
+    bring: (names, take, { signal }) =>
+      eachWithBreath(names, signal, (name) => {
+        const entry = files.read(name)
+        if (entry) take(name, entry)
+      }),
   }
 }
 

@@ -52,6 +52,7 @@ export function createDvcHttpRemote(options: DvcHttpRemoteOptions): Remote {
     findMissingFiles: (digests, transfer) => findMissing(wires, digests, transfer),
     push: (trees, files, transfer) => counted(() => push(wires, trees, files, transfer)),
     fetch: (digests, sink, transfer) => counted(() => fetchAll(wires, digests, sink, transfer)),
+    runs: undefined,
     close: () => Promise.resolve(http.close()),
   }
 }

@@ -1,4 +1,5 @@
 import type { Digest } from '@cairn/protocol/digest'
+import type { RunName } from '@cairn/protocol/run-name'
 import type { PassingEntry } from '@cairn/protocol/tree-scanner'
 import type { ObjectSink } from '../cache/object-sink.ts'
 import type { Report } from '../report/event.ts'
@@ -48,6 +49,15 @@ export interface FetchResult {
   failed: TransferFailure[]
 }
 
+/** The run cache of a remote: entries that are there for good under their names. */
+export interface RemoteRuns {
+  list(options: TransferOptions): Promise<Set<RunName>>
+  /** `read` is called once for each, shortly before it is sent; undefined for one that is gone. */
+  send(names: readonly RunName[], read: (name: RunName) => Uint8Array | undefined, options: TransferOptions): Promise<void>
+  /** Those that are gone by now are left out. */
+  bring(names: readonly RunName[], take: (name: RunName, entry: Uint8Array) => void, options: TransferOptions): Promise<void>
+}
+
 /**
  * The other side of push and pull. One conformance suite (test/conformance/remote.ts) runs against every implementation.
  * Implementations retry what may be retried; what they throw is final. They read what they send from the cache they were
@@ -71,5 +81,7 @@ export interface Remote {
   push(trees: readonly LocalTree[], files: readonly Digest[], options: TransferOptions): Promise<PushResult>
   /** Brings objects into the sink, each verified. Objects the remote does not have are reported `absent`, not thrown. */
   fetch(digests: readonly Digest[], sink: ObjectSink, options: TransferOptions & { onObject?: OnObject }): Promise<FetchResult>
+  /** undefined: it cannot be asked what it has, so nobody could find an entry there. */
+  readonly runs: RemoteRuns | undefined
   close(): Promise<void>
 }

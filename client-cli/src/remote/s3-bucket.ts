@@ -129,6 +129,23 @@ function parseProfiles(text: string): Map<string, Record<string, string>> {
   return profiles
 }
 
+/** The keys below a folder of the place, whole. */
+export async function* listKeys(
+  { client, bucket, prefix }: S3Bucket,
+  below: string,
+  signal: AbortSignal,
+): AsyncGenerator<{ key: string; size: number; etag: string | undefined }> {
+  try {
+    const listed = (await client()).listObjectsV2(bucket, prefix + below, true)
+    for await (const { name, size, etag } of listed as AsyncIterable<{ name?: string; size: number; etag?: string }>) {
+      signal.throwIfAborted()
+      if (name !== undefined) yield { key: name, size, etag }
+    }
+  } catch (error) {
+    throw signal.aborted ? error : s3Error(error, `s3://${bucket}`)
+  }
+}
+
 /** S3's refusal in our words. */
 export function s3Error(error: unknown, what: string): Error {
   if (error instanceof CairnError) return error

@@ -1,13 +1,14 @@
 import { Readable } from 'node:stream'
 import { type Digest, digestOfPath, isTree, objectPath } from '@cairn/protocol/digest'
 import { CairnError, isCode } from '@cairn/protocol/error'
+import { MAX_RUN_BYTES, type RunName, runOfPath, runPath } from '@cairn/protocol/run-name'
 import type { ObjectSink } from '../cache/object-sink.ts'
 import { filePieces } from '../io/file-pieces.ts'
 import { mapLimit } from '../io/limit.ts'
 import { createMeter } from './meter.ts'
 import { type Failures, type Outgoing, type SourceCache, takeAllSound, takeFiles, takeSound, withoutFailed } from './outgoing.ts'
-import type { FetchResult, LocalTree, OnObject, PushResult, Remote, TransferOptions } from './remote.ts'
-import { isMissing, type S3Bucket, s3Error } from './s3-bucket.ts'
+import type { FetchResult, LocalTree, OnObject, PushResult, Remote, RemoteRuns, TransferOptions } from './remote.ts'
+import { isMissing, listKeys, type S3Bucket, s3Error } from './s3-bucket.ts'
 
 export interface S3RemoteOptions {
   name: string
@@ -39,6 +40,7 @@ export function createS3Remote(options: S3RemoteOptions): Remote {
     findMissingFiles: find,
     push: (trees, files, transfer) => push(wires, trees, files, transfer),
     fetch: (digests, sink, transfer) => fetchAll(wires, digests, sink, transfer),
+    runs: bucketRuns(wires),
     close: () => Promise.resolve(),
   }
 }
@@ -89,20 +91,61 @@ async function withoutListed(wires: Wires, digests: ReadonlySet<Digest>, signal:
 
 /** The objects below a folder of the remote. */
 export async function* listBucket(
-  { client, bucket, prefix }: S3Bucket,
+  place: S3Bucket,
   below: string,
   signal: AbortSignal,
 ): AsyncGenerator<{ digest: Digest; key: string; size: number }> {
-  const listed = (await client()).listObjectsV2(bucket, prefix + below, true)
-  try {
-    for await (const { name, size } of listed as AsyncIterable<{ name?: string; size: number }>) {
-      signal.throwIfAborted()
-      const digest = name === undefined ? undefined : digestOfPath(name.slice(prefix.length))
-      if (name !== undefined && digest !== undefined) yield { digest, key: name, size }
-    }
-  } catch (error) {
-    throw signal.aborted ? error : s3Error(error, `s3://${bucket}`)
+  for await (const { key, size } of listKeys(place, below, signal)) {
+    const digest = digestOfPath(key.slice(place.prefix.length))
+    if (digest !== undefined) yield { digest, key, size }
   }
+}
+
+function bucketRuns(wires: Wires): RemoteRuns {
+  const { bucket, prefix, client } = wires.bucket
+  const each = (names: readonly RunName[], { jobs = wires.jobs }: TransferOptions, work: (name: RunName) => Promise<void>) =>
+    mapLimit(names, jobs, work).then(() => undefined)
+  return {
+    async list({ signal }) {
+      const names = new Set<RunName>()
+      for await (const { key } of listKeys(wires.bucket, 'runs/', signal)) {
+        const name = runOfPath(key.slice(prefix.length))
+        if (name !== undefined) names.add(name)
+      }
+      return names
+    },
+    send: (names, read, transfer) =>
+      each(names, transfer, async (name) => {
+        const [s3, entry] = [await client(), read(name)]
+        if (!entry) return
+        const body = Buffer.from(entry)
+        await ask(wires, wires.url, transfer.signal, () => s3.putObject(bucket, prefix + runPath(name), body, body.length))
+      }),
+    bring: (names, take, transfer) =>
+      each(names, transfer, async (name) => {
+        const s3 = await client()
+        try {
+          const entry = await ask(wires, wires.url, transfer.signal, async () =>
+            readShort(await s3.getObject(bucket, prefix + runPath(name)), MAX_RUN_BYTES),
+          )
+          if (entry) take(name, entry)
+        } catch (error) {
+          if (!isMissing(error)) throw error
+        }
+      }),
+  }
+}
+
+/** undefined when it is longer. */
+async function readShort(stream: Readable, limit: number): Promise<Buffer | undefined> {
+  const pieces: Uint8Array[] = []
+  let size = 0
+  for await (const piece of stream as AsyncIterable<Uint8Array>) {
+    size += piece.length
+    if (size > limit) return undefined
+    pieces.push(piece)
+  }
+  return Buffer.concat(pieces)
 }
 
 async function push(

@@ -15,6 +15,7 @@ import { jobRoutes } from './routes/jobs.ts'
 import { objectRoutes } from './routes/objects.ts'
 import { packRoutes } from './routes/packs.ts'
 import { projectRoutes } from './routes/projects.ts'
+import { runRoutes } from './routes/runs.ts'
 import { sessionRoutes } from './routes/sessions.ts'
 import { tokenRoutes } from './routes/tokens.ts'
 import { treeRoutes } from './routes/trees.ts'
@@ -32,6 +33,7 @@ export const ROUTES: readonly Route[] = [
   ...deltaRoutes,
   ...uploadRoutes,
   ...sessionRoutes,
+  ...runRoutes,
   ...tokenRoutes,
   ...jobRoutes,
   ...auditRoutes,

@@ -32,6 +32,7 @@ class Api:
         self.session = session
         self.base = urlunsplit((parts.scheme, parts.netloc, said["base"], "", ""))
         self.limits = said["limits"]
+        self.capabilities = said.get("capabilities") or []
 
     async def missing(self, digests, intent):
         """(session, set of those the project lacks)."""
@@ -64,6 +65,29 @@ class Api:
         """A request whose answer is a pack of these objects, those too large for one left out."""
         headers = {"content-type": DIGESTS, "accept": PACK}
         return self.session.post(self.base + "/objects/fetch", headers=headers, data=pack_digests(digests))
+
+    async def list_runs(self):
+        names, after = [], None
+        while True:
+            async with self.session.get(self.base + "/runs", params={"after": after} if after else {}) as answer:
+                await accept(answer)
+                page = await answer.json()
+            names += page["runs"]
+            after = page["next"]
+            if after is None:
+                return names
+
+    async def send_runs(self, entries):
+        """`entries` are pairs of name and text."""
+        body = {"runs": [{"name": name, "entry": entry} for name, entry in entries]}
+        async with self.session.post(self.base + "/runs", json=body) as answer:
+            await accept(answer)
+
+    async def fetch_runs(self, names):
+        """Some of those that are there, at least one, as name → text."""
+        async with self.session.post(self.base + "/runs/fetch", json={"runs": names}) as answer:
+            await accept(answer)
+            return {run["name"]: run["entry"] for run in (await answer.json())["runs"]}
 
     def get_object(self, digest, start=0):
         headers = {"range": f"bytes={start}-"} if start else {}

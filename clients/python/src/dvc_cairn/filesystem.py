@@ -42,6 +42,11 @@ def make_file_system(plain):
                 return None
             return Api(session, root, said) if said else None
 
+        def runs_at(self, root):
+            """The API of a project that keeps a run cache, and how to wait for its requests; None for any other place."""
+            api = self._api_at(root.rstrip("/"))
+            return (api, self._wait) if api and "runs" in api.capabilities else None
+
         def exists(self, path, *args, **kwargs):
             found = None if isinstance(path, str) else self._find_api(path)
             if not found:

@@ -8,6 +8,7 @@ import { createDirectUploads } from './direct-uploads.ts'
 import { withDatabaseWords } from './failure.ts'
 import { createObjects } from './objects.ts'
 import { createProjects } from './projects.ts'
+import { createRuns } from './runs.ts'
 import { createSessions } from './sessions.ts'
 import { createTokens } from './tokens.ts'
 import { createTrees } from './trees.ts'
@@ -31,6 +32,7 @@ export function createCatalog(pool: pg.Pool, options: CatalogOptions): Catalog {
     ...createSessions(pool),
     ...createDirectUploads(pool),
     ...createUploadRows(pool),
+    ...createRuns(pool),
     ...createTokens(pool, options.poolConfig),
     ...createAudit(pool),
     check: (signal) => check(pool, signal),

@@ -1,6 +1,13 @@
 import type { Digest } from '@cairn/protocol/digest'
+import type { RunName } from '@cairn/protocol/run-name'
 import type { Scope } from '@cairn/protocol/scope'
 import type { BlobDraft } from './blob-store.ts'
+
+/** An entry of the run cache. */
+export interface RunRow {
+  name: RunName
+  entry: Uint8Array
+}
 
 export interface ProjectRow {
   id: number
@@ -257,6 +264,13 @@ export interface Catalog {
   listIdleUploads(idleSeconds: number, limit: number): Promise<UploadRow[]>
   /** What the blob store calls the drafts of all standing uploads. */
   listDrafts(): Promise<Set<string>>
+
+  /** Names of the run cache's entries behind `after`, in their order. */
+  listRuns(projectId: number, after: RunName | undefined, limit: number): Promise<RunName[]>
+  /** Those that are there, by name, as many as have `bytes` together; always at least one. */
+  findRuns(projectId: number, names: readonly RunName[], bytes: number): Promise<RunRow[]>
+  /** Keeps those that are new, in the name of a token; returns their number. What is there stays as it is. */
+  addRuns(projectId: number, tokenId: string, runs: readonly RunRow[]): Promise<number>
 
   createToken(token: Omit<TokenRow, 'createdAt' | 'revokedAt' | 'lastUsedAt'>): Promise<TokenRow>
   findToken(id: string): Promise<TokenRow | undefined>

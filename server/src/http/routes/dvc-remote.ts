@@ -1,8 +1,10 @@
+import { isUtf8 } from 'node:buffer'
 import type { Request, Response } from 'express'
 import { API_VERSION, MAX_DIGESTS, MAX_TREE_BYTES, remoteInfo, type RemoteInfo, slugSchema } from '@cairn/protocol/api'
 import { type Digest, digestOfPath, isTree } from '@cairn/protocol/digest'
 import { CairnError, isCode } from '@cairn/protocol/error'
 import { MAX_MEMBER_BYTES, MAX_PACK_MEMBERS, PACK_TARGET_BYTES } from '@cairn/protocol/pack'
+import { MAX_RUN_BYTES, type RunName, runOfPath } from '@cairn/protocol/run-name'
 import { allows } from '@cairn/protocol/scope'
 import { findObject, findRow, isPresent, storeObject, unknownObject } from '../../domain/objects.ts'
 import type { ProjectRow } from '../../domain/ports/catalog.ts'
@@ -10,6 +12,7 @@ import { type Principal, requireScope } from '../../domain/principal.ts'
 import { findProject } from '../../domain/projects.ts'
 import { storeTree } from '../../domain/trees.ts'
 import { answerBytes, answerJson } from '../answer.ts'
+import { readWhole } from '../body.ts'
 import type { HttpContext } from '../context.ts'
 import { goneSignal, identify, type Route, route } from '../handler.ts'
 import { redirect, redirectOf } from '../redirect.ts'
@@ -21,8 +24,8 @@ import { readTreeBytes } from '../tree-body.ts'
 const PARALLEL = 4
 
 /**
- * The remote of a stock client: `/dvc/:project/files/md5/ab/cdef…[.dir]`, and `/dvc/:project/ab/cdef…[.dir]` for legacy
- * objects. It knows GET, HEAD, POST and PUT, takes every status below 400 for success, and most others for "missing".
+ * The remote of a stock client: `/dvc/:project/files/md5/ab/cdef…[.dir]`, `/dvc/:project/ab/cdef…[.dir]` for legacy objects, and
+ * `/dvc/:project/runs/…` for the run cache, which only a client that was taught to asks an HTTP remote for. It knows GET, HEAD, POST and PUT, takes every status below 400 for success, and most others for "missing".
  */
 export const dvcRemoteRoutes: Route[] = [
   route({
@@ -68,12 +71,15 @@ export async function serveDvcRemote(context: HttpContext, req: Request, res: Re
   const project = await findProject(context.stores, principal, String(req.params['project']))
   const path = readPath(req)
   const digest = digestOfPath(path)
+  const run = runOfPath(path)
   if (req.method === 'GET' || req.method === 'HEAD') {
     requireScope(principal, 'read')
     if (digest) await serveObject(context, req, res, { principal, project, digest })
+    else if (run) await serveRun(context, req, res, { project, run })
     else answerPlace(req, res, path)
   } else if (req.method === 'POST' || req.method === 'PUT') {
     requireScope(principal, 'write')
+    if (run) return takeRun(context, req, res, { principal, project, run })
     if (!digest) throw new CairnError('NOT_FOUND', 'no object has this path')
     await takeUpload(context, req, res, { principal, project, digest })
   } else {
@@ -114,6 +120,30 @@ async function serveObject(
     if (isCode(error, 'OBJECT_DAMAGED') && !res.headersSent) throw unknownObject(digest)
     throw error
   }
+}
+
+async function serveRun(
+  context: HttpContext,
+  req: Request,
+  res: Response,
+  { project, run }: { project: ProjectRow; run: RunName },
+): Promise<void> {
+  const [found] = await context.stores.catalog.findRuns(project.id, [run], 1)
+  if (!found) throw new CairnError('NOT_FOUND', 'no such run')
+  res.setHeader('Content-Type', 'application/octet-stream')
+  answerBytes(req, res, 200, found.entry)
+}
+
+async function takeRun(
+  context: HttpContext,
+  req: Request,
+  res: Response,
+  { principal, project, run }: { principal: Principal; project: ProjectRow; run: RunName },
+): Promise<void> {
+  const entry = await readWhole(req, { limit: MAX_RUN_BYTES, idleSeconds: context.limits.bodyIdleSeconds })
+  if (!isUtf8(entry) || entry.length === 0) throw new CairnError('BAD_REQUEST', 'an entry of the run cache is a text')
+  const added = await context.stores.catalog.addRuns(project.id, principal.token.id, [{ name: run, entry }])
+  answerBytes(req, res, added > 0 ? 201 : 200, new Uint8Array())
 }
 
 /** An object that is known is answered at once: the client stops sending. Never redirected: some clients would follow with an empty body. */
