@@ -212,3 +212,14 @@ test('stage list goes around a file that cannot be read, unless it is asked for 
   for (const args of [['--all', '--fail'], ['sub/dvc.yaml']])
     expect((await here.tryCairn('stage', 'list', ...args)).code, args.join(' ')).toBe(255)
 })
+
+test('a dry run goes on with what depends on a stage that would run', async () => {
+  write('in', 'one\n')
+  write('dvc.yaml', `stages:\n${stage('a', 'cp in a.o', ['in'])}${stage('b', 'cp a.o b.o', ['a.o'])}${stage('c', 'echo > c.o')}`)
+  await here.cairn('repro')
+  write('in', 'two\n')
+  const dry = await here.cairn('repro', '--dry')
+  expect(dry.stdout).toMatch(/Running stage 'a':\n> cp in a\.o\n\nRunning stage 'b':\n> cp a\.o b\.o\n/)
+  expect(dry.stdout).toContain("Stage 'c' didn't change, skipping\n")
+  expect(read('b.o')).toBe('one\n')
+})
