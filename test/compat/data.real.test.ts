@@ -376,3 +376,18 @@ test('status and checkout of every selection do the same as dvc', LONG, async ()
   await sameDeed(both, 'checkout', 'one')
   await sameDeed(both, 'checkout', '--allow-missing', 'one')
 })
+
+test('a file of a folder stays executable where it stands, and is not when it comes back, as with dvc', LONG, async () => {
+  const both = await pair({ 'tools/run': '#!/bin/sh\n', 'tools/plain': 'plain\n' }, [])
+  const everywhere = (act: (file: (name: string) => string) => void) =>
+    Object.values(both).forEach((station) => act((name) => path.join(station.dir, name)))
+  everywhere((file) => chmodSync(file('tools/run'), 0o755))
+  await sameDeed(both, 'add', 'tools')
+  expect(standing(both.cairn)['tools/run']).toMatch(/^64 /)
+  everywhere((file) => rmSync(file('tools/plain')))
+  await sameDeed(both, 'checkout')
+  everywhere((file) => rmSync(file('tools'), { recursive: true }))
+  await sameDeed(both, 'checkout')
+  expect(standing(both.cairn)['tools/run']).toMatch(/^0 /)
+  await sameDeed(both, 'status')
+})
