@@ -4,6 +4,7 @@ import { cutSpans, type Span } from '../cache/byte-spans.ts'
 import type { Receiving } from '../cache/receiving.ts'
 import { mapLimit } from '../io/limit.ts'
 import type { CairnFetch, Tally } from './fetch-run.ts'
+import type { RangeReader } from './http-line.ts'
 
 /** What one request asks for. Small, so that the connections stay close together and the hash close behind them. */
 const PIECE_BYTES = 8 << 20
@@ -82,7 +83,7 @@ async function fetchPiece(fetch: CairnFetch, object: Incoming, piece: Span): Pro
       const outcome = await api.fetchRange(
         object.digest,
         () => ({ start: place.position, end: place.end }),
-        (answer) => readInto(fetch, object, place, answer, watch),
+        readInto(fetch, object, place, watch),
         watch.signal,
       )
       if (outcome !== 'read') return outcome
@@ -104,31 +105,24 @@ const stalledFor = (digest: Digest): CairnError =>
     hint: 'What came so far is kept: run the command again.',
   })
 
-async function readInto(
-  fetch: CairnFetch,
-  object: Incoming,
-  place: { position: number; end: number },
-  answer: { size: number; bytes: AsyncIterable<Uint8Array> },
-  watch: StallWatch,
-): Promise<void> {
-  object.receiving ??= fetch.sink.receptions.open(object.digest, answer.size)
-  const { receiving } = object
-  if (receiving.size !== answer.size)
-    throw new CairnError(
-      'REMOTE_FAILED',
-      `'${object.digest}': has ${answer.size} bytes there, and had ${receiving.size} before`,
-      {
-        exit: 1,
-      },
-    )
-  place.end = Math.min(place.end, receiving.size)
-  watch.begin()
-  for await (const chunk of answer.bytes) {
-    watch.moved()
-    receiving.writeAt(place.position, chunk)
-    place.position += chunk.length
+function readInto(fetch: CairnFetch, object: Incoming, place: { position: number; end: number }, watch: StallWatch): RangeReader {
+  return {
+    begin(size) {
+      const receiving = (object.receiving ??= fetch.sink.receptions.open(object.digest, size))
+      if (receiving.size !== size) throw otherSize(object.digest, { size, before: receiving.size })
+      place.end = Math.min(place.end, size)
+      watch.begin()
+    },
+    add(bytes) {
+      watch.moved()
+      object.receiving?.writeAt(place.position, bytes)
+      place.position += bytes.length
+    },
   }
 }
+
+const otherSize = (digest: Digest, { size, before }: { size: number; before: number }): CairnError =>
+  new CairnError('REMOTE_FAILED', `'${digest}': has ${size} bytes there, and had ${before} before`, { exit: 1 })
 
 interface StallWatch {
   /** Aborts when nothing has moved for too long, and with the outer signal. */

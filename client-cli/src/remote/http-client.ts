@@ -4,6 +4,7 @@ import { CairnError } from '@cairn/protocol/error'
 import type { Credentials } from './credentials.ts'
 import { answerError, cancelled, TransientError } from './http-error.ts'
 import { exchange, type HttpBody, readText } from './http-exchange.ts'
+import { createLines, type Lines, type LineRequest, type RangeReader } from './http-line.ts'
 import { classify, retry, shown, type Wait } from './retry.ts'
 
 export interface HttpClientOptions {
@@ -58,6 +59,11 @@ export interface HttpClient {
   json<T>(request: HttpRequest): Promise<T>
   /** undefined when the answer is 404 or 410. */
   download(request: Omit<HttpRequest, 'method' | 'body'>): Promise<Download | undefined>
+  /**
+   * One try to read a range of an object over a line of its own (see `Lines`): false when `send` has to ask for what was not
+   * read. Rejects with what `reader` throws.
+   */
+  readRange(request: Omit<LineRequest, 'headers'>, reader: RangeReader): Promise<boolean>
   /** The same connections for somebody else; closing either closes them. */
   as(credentials: Credentials): HttpClient
   close(): void
@@ -66,11 +72,21 @@ export interface HttpClient {
 /** A server that never answered is more likely absent than restarting. */
 const STRANGER_PATIENCE_SECONDS = 3
 const PATIENCE_SECONDS = 300
+const CONNECT_SECONDS = 30
+const STALL_SECONDS = 60
 const GONE = [404, 410]
 
-export const createHttpClient = (options: HttpClientOptions): HttpClient => clientOver(createAgents(options), options)
+export const createHttpClient = (options: HttpClientOptions): HttpClient =>
+  clientOver({ agents: createAgents(options), lines: linesOf(options) }, options)
 
-function clientOver(agents: Agents, options: HttpClientOptions): HttpClient {
+/** Lines know no proxy. */
+function linesOf({ base, env, tls, connectSeconds = CONNECT_SECONDS, stallSeconds = STALL_SECONDS }: HttpClientOptions) {
+  const proxies = Object.entries(env ?? {}).filter(([name, value]) => /^https?_proxy$/i.test(name) && value)
+  return proxies.length > 0 ? undefined : createLines({ base: new URL(base), tls, connectSeconds, stallSeconds })
+}
+
+function clientOver(connections: { agents: Agents; lines: Lines | undefined }, options: HttpClientOptions): HttpClient {
+  const { agents, lines } = connections
   const base = new URL(options.base)
   const patienceSeconds = options.patienceSeconds ?? PATIENCE_SECONDS
   const tally = { requests: 0, answered: false, progressAt: 0 }
@@ -127,8 +143,20 @@ function clientOver(agents: Agents, options: HttpClientOptions): HttpClient {
       const bytes = continued(first, open, { url: urlOf(request), signal: request.signal })
       return { size: length === undefined ? undefined : Number(length), bytes }
     },
-    as: (credentials) => clientOver(agents, { ...options, credentials }),
-    close: () => agents.close(),
+    async readRange(request, reader) {
+      if (!lines) return false
+      const { pathname, search } = urlOf(request)
+      const headers = { 'user-agent': 'cairn', accept: '*/*', ...options.credentials.headers }
+      tally.requests++
+      const whole = await lines.read({ ...request, path: pathname + search, headers }, reader)
+      if (whole) tally.progressAt = performance.now()
+      return whole
+    },
+    as: (credentials) => clientOver(connections, { ...options, credentials }),
+    close() {
+      agents.close()
+      lines?.close()
+    },
   }
 }
 
@@ -143,7 +171,7 @@ const REDIRECTS = new Set([301, 302, 303, 307, 308])
 
 /** One try, with the redirects of a read followed; the caller consumes or destroys what it resolves with. */
 async function respondOnce(request: HttpRequest, start: URL, { options, agents, tally }: Wires): Promise<IncomingMessage> {
-  const { connectSeconds = 30, stallSeconds = 60, credentials } = options
+  const { connectSeconds = CONNECT_SECONDS, stallSeconds = STALL_SECONDS, credentials } = options
   const reads = request.method === 'GET' || request.method === 'HEAD'
   let url = start
   for (let hop = 0; ; hop++) {

@@ -3,23 +3,18 @@ import type { Digest } from '@cairn/protocol/digest'
 import { CairnError } from '@cairn/protocol/error'
 import type { Span } from '../cache/byte-spans.ts'
 import type { HttpClient } from './http-client.ts'
+import type { RangeReader } from './http-line.ts'
 import type { PathOf } from './uploads-api.ts'
 
-export interface RangeAnswer {
-  /** Of the whole object. */
-  size: number
-  /** From the start of the span that was asked for; no more than that. */
-  bytes: AsyncIterable<Uint8Array>
-}
-
 /**
- * Asks for a part of an object. `wanted` is asked once an attempt, so that a repetition wants only the rest. `gone`: there is
- * no such object; `no ranges`: the server sends only the whole.
+ * Asks for a part of an object. `wanted` is asked once an attempt, so that a repetition wants only the rest, and `reader` gets
+ * the bytes from its start, and no more than that; it is begun with every answer. `gone`: there is no such object;
+ * `no ranges`: the server sends only the whole.
  */
 export type FetchRange = (
   digest: Digest,
   wanted: () => Span,
-  read: (answer: RangeAnswer) => Promise<void>,
+  reader: RangeReader,
   signal: AbortSignal,
 ) => Promise<'read' | 'gone' | 'no ranges'>
 
@@ -28,11 +23,13 @@ const GONE = [404, 410]
 const UNSATISFIABLE = 416
 
 export function createFetchRange(http: HttpClient, at: PathOf): FetchRange {
-  return (digest, wanted, read, signal) => {
+  return async (digest, wanted, reader, signal) => {
+    const path = at(`objects/${digest}`)
+    if (await http.readRange({ path, span: wanted(), signal }, reader)) return 'read'
     let span = wanted()
     const request = {
       method: 'GET' as const,
-      path: at(`objects/${digest}`),
+      path,
       signal,
       accept: [...GONE, UNSATISFIABLE],
       get headers() {
@@ -43,8 +40,14 @@ export function createFetchRange(http: HttpClient, at: PathOf): FetchRange {
     return http.send(request, async (answer) => {
       if (GONE.includes(answer.statusCode ?? 0)) return 'gone'
       if (answer.statusCode !== 206) return 'no ranges'
-      const size = sizeOf(answer, span, http)
-      await read({ size, bytes: upTo(answer as AsyncIterable<Uint8Array>, span.end - span.start) })
+      reader.begin(sizeOf(answer, span, http))
+      let left = span.end - span.start
+      for await (const chunk of answer as AsyncIterable<Uint8Array>) {
+        const part = chunk.subarray(0, left)
+        left -= part.length
+        if (part.length > 0) reader.add(part)
+        if (left === 0) break
+      }
       return 'read'
     })
   }
@@ -55,14 +58,4 @@ function sizeOf(answer: IncomingMessage, span: Span, http: HttpClient): number {
   const [start, size] = [Number(match?.[1]), Number(match?.[3])]
   if (match && start === span.start && size >= span.start) return size
   throw new CairnError('REMOTE_FAILED', `${http.base.origin}: asked for bytes from ${span.start}, got another range`, { exit: 1 })
-}
-
-async function* upTo(bytes: AsyncIterable<Uint8Array>, length: number): AsyncGenerator<Uint8Array> {
-  let left = length
-  for await (const chunk of bytes) {
-    const part = chunk.subarray(0, left)
-    left -= part.length
-    if (part.length > 0) yield part
-    if (left === 0) return
-  }
 }
