@@ -4,6 +4,7 @@ import { summarize } from '../../client-cli/src/transfer/outcome.ts'
 import { CAIRN, createWorkstation, folderDigest, type Finished, run, type Workstation } from '../rig/project.ts'
 import { realParts } from '../rig/real-parts.ts'
 import type { Form, Row } from './big-project-rows.ts'
+import { withoutDrawing } from './without-drawing.ts'
 
 export type Client = 'cairn' | 'dvc'
 /** Gives the project a remote. */
@@ -23,6 +24,8 @@ export interface Answer {
   status: string
   /** Every tracked or ignored file of the workspace, by its digest. */
   files: Record<string, string | undefined>
+  /** What the cache holds, below its folder; only of a row that asks for it. */
+  objects?: string[]
 }
 
 /** What the row does by one client, in a copy of the project of its own. */
@@ -46,7 +49,8 @@ export async function answer(client: Client, project: string, row: Row, remote?:
       .replace(/ +$/gm, '')
     if (client === 'cairn') row.kept?.(station.dir)
     const after = client === 'dvc' && row.failsWhole ? { status: before.status, files: before.files } : look(station)
-    return { code: done.code, stdout: shaped(stdout, row.form ?? 'text'), ...after }
+    const objects = row.objects && objectsIn(station.dir)
+    return { code: done.code, stdout: shaped(stdout, row.form ?? 'text'), ...after, ...(objects && { objects }) }
   } finally {
     station.remove()
   }
@@ -76,15 +80,26 @@ function withoutRestless(stdout: string): string {
   })
 }
 
+function objectsIn(dir: string): string[] {
+  const files = readdirSync(path.join(dir, '.dvc/cache/files'), { recursive: true, withFileTypes: true })
+  return files
+    .filter((entry) => entry.isFile())
+    .map((entry) => path.relative(path.join(dir, '.dvc/cache'), path.join(entry.parentPath, entry.name)))
+    .toSorted()
+}
+
 function shaped(stdout: string, form: Form): unknown {
   if (form === 'nothing') return ''
   if (form === 'lines') return stdout.split('\n').map(sortFiles).toSorted()
+  // Cairn says what goes, and how large it is.
+  if (form === 'removals') return stdout.split('\n').map(withoutName).toSorted()
   if (form === 'text') return stdout
   if (form === 'boxes') return [...stdout.matchAll(/\| (\S(?:.*?\S)?) \|/g)].map(([, label]) => label).toSorted()
   if (form === 'edges') return edgesOf(stdout)
   try {
     const value = JSON.parse(stdout) as object
     if (form === 'any order') return inOrder(value)
+    if (form === 'drawings') return JSON.stringify(withoutDrawing(value), undefined, 1)
     return JSON.stringify(value, undefined, 1)
   } catch {
     return stdout
@@ -100,6 +115,8 @@ function edgesOf(stdout: string): string[] {
 
 /** The files that a hint names stand in any order. */
 const sortFiles = (line: string): string => (line.startsWith('\tgit add') ? line.split(' ').toSorted().join(' ') : line)
+
+const withoutName = (line: string): string => line.replace(/^(Removing \S+) \(.*\)$/, '$1')
 
 /** Keys by name and lists of files sorted, at any depth. */
 function inOrder(value: unknown): unknown {

@@ -4,6 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { createWorkstation, type Finished, run, CAIRN, type Workstation } from '../rig/project.ts'
 import { realParts } from '../rig/real-parts.ts'
+import { withoutDrawing } from './without-drawing.ts'
 
 /** What both say of metrics, params and plots in one repository with a past. */
 let here: Workstation
@@ -246,15 +247,6 @@ const DRAWN = `stages:
         y: loss
     - shape.svg
 `
-
-/** Our templates draw in their own way; what they draw is the same. */
-function withoutDrawing(value: unknown): unknown {
-  if (Array.isArray(value)) return value.map(withoutDrawing)
-  if (typeof value !== 'object' || value === null) return value
-  const fields = value as Record<string, unknown>
-  if ('$schema' in fields) return { $schema: fields['$schema'], data: fields['data'], title: fields['title'] }
-  return Object.fromEntries(Object.entries(fields).map(([key, each]) => [key, withoutDrawing(each)]))
-}
 
 describe('plots are the same', () => {
   test.each([

@@ -13,6 +13,7 @@ export const command: Command = {
     { flags: '--name-only', summary: 'Only names, one a line.' },
     { flags: '--names-only', summary: 'The same.', hidden: true },
     { flags: '--sha-only', summary: 'Only commits, one a line.' },
+    { flags: '--shas-only', summary: 'The same.', hidden: true },
   ],
   examples: ['cairn exp list', 'cairn exp list -A --name-only', 'cairn exp list origin'],
   run: (context, [remote], options) =>
@@ -26,7 +27,7 @@ export const command: Command = {
 async function listText(session: ExpSession, options: Options): Promise<string> {
   const refs = await selectedRefs(session, options)
   if (options['nameOnly'] === true || options['namesOnly'] === true) return refs.map(({ name }) => name).join('\n')
-  if (options['shaOnly'] === true) return refs.map(({ rev }) => rev).join('\n')
+  if (options['shaOnly'] === true || options['shasOnly'] === true) return refs.map(({ rev }) => rev).join('\n')
   const names = await describeCommits(session.writer)
   const groups = new Map<string, ExperimentRef[]>()
   for (const each of refs) groups.set(each.baseline, [...(groups.get(each.baseline) ?? []), each])

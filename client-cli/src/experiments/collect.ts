@@ -1,3 +1,4 @@
+import path from 'node:path'
 import { CairnError } from '@cairn/protocol/error'
 import { isLegacy } from '@cairn/protocol/digest'
 import type { ObjectCache } from '../cache/object-cache.ts'
@@ -6,7 +7,7 @@ import { shownValues } from '../pipeline/metrics-table.ts'
 import { paramValuesOf } from '../pipeline/params-values.ts'
 import { type Content, type Failure, type Naming, readContent } from '../pipeline/read-content.ts'
 import { openContent, type RevisionContent } from '../pipeline/revision-content.ts'
-import type { Recorded } from '../pipeline/stage.ts'
+import type { Dep, Recorded } from '../pipeline/stage.ts'
 import { revisionTree, workingTree } from '../repo/file-tree.ts'
 import type { GitWriter } from '../repo/git-writer.ts'
 import type { Repo } from '../repo/repo.ts'
@@ -109,7 +110,7 @@ export async function stateOf(
     const content = await openContent(repo, rev === 'workspace' ? workingTree(repo) : revisionTree(repo, rev), cache)
     const timestamp = rev === 'workspace' ? null : await timeOf(writer, rev)
     const params = await paramValuesOf(content, { targets: [], depsOnly: paramDeps, name: fromRoot })
-    const data = { rev, timestamp, params, metrics: await metricsOf(content), ...recordsOf(content), meta: {} }
+    const data = { rev, timestamp, params, metrics: await metricsOf(content), ...recordsOf(content, repo.root), meta: {} }
     return { rev, name, data, error: null, experiments: null }
   } catch (error) {
     if (!(error instanceof CairnError) || error.code !== 'STAGE_FILE_INVALID') throw error
@@ -126,11 +127,11 @@ async function metricsOf(content: RevisionContent): Promise<Map<string, Content>
   return metrics
 }
 
-function recordsOf({ pipelines }: RevisionContent): Pick<RevisionValues, 'deps' | 'outs'> {
+function recordsOf({ pipelines }: RevisionContent, root: string): Pick<RevisionValues, 'deps' | 'outs'> {
   const deps = new Map<string, RecordedValues>()
   const outs = new Map<string, RecordedValues & { use_cache: boolean; is_data_source: boolean }>()
   for (const stage of pipelines.stages) {
-    for (const dep of stage.deps) if (dep.source === undefined) deps.set(dep.path, valuesOf(dep.recorded))
+    for (const dep of stage.deps) if (!dep.source?.repo) deps.set(nameOf(dep, root), depValues(dep))
     for (const out of stage.outs) {
       if (out.metric || out.plot) continue
       outs.set(out.path, {
@@ -141,6 +142,14 @@ function recordsOf({ pipelines }: RevisionContent): Pick<RevisionValues, 'deps' 
     }
   }
   return { deps, outs }
+}
+
+/** A file outside of the repository is named from its root, the same in all revisions. */
+const nameOf = ({ path: at }: Dep, root: string): string => (path.isAbsolute(at) ? path.relative(root, at) : at)
+
+function depValues({ recorded, source }: Dep): RecordedValues {
+  const values = valuesOf(recorded)
+  return { ...values, hash: values.hash ?? source?.checksum ?? source?.etag ?? null }
 }
 
 function valuesOf(recorded: Recorded | undefined): RecordedValues {
