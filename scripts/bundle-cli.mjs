@@ -14,7 +14,7 @@ const LAZY_PACKAGES = ['commander', 'smol-toml', 'yaml']
 /** What `import.meta.url` is in a CommonJS file. */
 const NAMED = "const __here = { get url() { return require('node:url').pathToFileURL(__filename).href } }"
 
-/** Writes `cairn.cjs`, `cli-<hash>.cjs` with its cache, and `hash-worker.mjs` into `dir`. */
+/** Writes `cairn.cjs`, `cli-<hash>.cjs` with its cache, and the workers into `dir`. */
 export async function bundleCli(dir, shared) {
   const small = { minifySyntax: true, minifyWhitespace: true }
   const options = { ...shared, ...small, format: 'cjs', banner: {}, supported: { 'dynamic-import': false } }
@@ -39,7 +39,14 @@ export async function bundleCli(dir, shared) {
       banner: { js: NAMED },
       outfile: `${dir}/cairn.cjs`,
     }),
-    build({ ...shared, ...small, entryPoints: ['client-cli/src/workspace/hash-worker.ts'], outfile: `${dir}/hash-worker.mjs` }),
+    build({
+      ...shared,
+      ...small,
+      entryPoints: ['client-cli/src/workspace/hash-worker.ts', 'client-cli/src/cache/follow-worker.ts'],
+      outdir: dir,
+      entryNames: '[name]',
+      outExtension: { '.js': '.mjs' },
+    }),
   ])
   compileAhead(path.resolve(dir, name))
 }

@@ -1,5 +1,6 @@
 import { createHash, hash, type Hash } from 'node:crypto'
 import { closeSync, openSync, readSync } from 'node:fs'
+import type { Span } from './byte-spans.ts'
 
 /** md5 over bytes in pieces. `digest()` ends it and gives 32 hex digits. */
 export interface Md5 {
@@ -44,6 +45,19 @@ export function md5OfFile(path: string, options: { legacy?: boolean } = {}): str
   } finally {
     closeSync(fd)
   }
+}
+
+/** Hashes a stretch of a file that is known to be there. Returns its end. */
+export function hashStretch(fd: number, md5: Md5, { start, end }: Span): number {
+  const buffer = (block ??= Buffer.allocUnsafeSlow(READ_BYTES))
+  let at = start
+  while (at < end) {
+    const read = readSync(fd, buffer, 0, Math.min(buffer.length, end - at), at)
+    if (read === 0) throw new Error(`a file ends at ${at}, and ${end} bytes were written to it`)
+    md5.update(buffer.subarray(0, read))
+    at += read
+  }
+  return at
 }
 
 function createLegacyMd5(md5: Hash): Md5 {

@@ -6,7 +6,7 @@ import { makeDigest } from '@cairn/protocol/digest'
 import fc from 'fast-check'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { cutSpans, type Span } from './byte-spans.ts'
-import { openReceptions, type Receptions } from './receiving.ts'
+import { openReceptions, type Receiving, type Receptions } from './receiving.ts'
 
 let dir: string
 let target: string
@@ -107,5 +107,42 @@ describe('an object that comes in pieces', () => {
     for (const name of drafts()) utimesSync(path.join(folder(), name), 1_000_000_000, 1_000_000_000)
     expect(open().standing(digest)).toBeUndefined()
     expect(drafts()).toEqual([])
+  })
+
+  describe('and is large enough to be hashed in a thread beside', () => {
+    const size = (64 << 20) + 12_345
+    const bytes = randomBytes(size)
+    const digest = digestOf(bytes)
+    const write = (receiving: Receiving, spans: readonly Span[]) => {
+      for (const { start, end } of cutSpans(spans, 4 << 20)) receiving.writeAt(start, bytes.subarray(start, end))
+    }
+
+    test('is the object when its pieces came out of order and in two runs', async () => {
+      const first = open().open(digest, size)
+      write(first, [{ start: 40 << 20, end: 50 << 20 }])
+      write(first, [{ start: 0, end: 30 << 20 }])
+      first.pause()
+      const second = open().open(digest, size)
+      expect(second.missing()).toEqual([
+        { start: 30 << 20, end: 40 << 20 },
+        { start: 50 << 20, end: size },
+      ])
+      write(second, second.missing().toReversed())
+      await second.finish()
+      expect(readFileSync(target).equals(bytes)).toBe(true)
+      expect(drafts()).toEqual([])
+    })
+
+    test('is no object when a byte of it is wrong, and leaves nothing when it is given up', async () => {
+      const wrong = open().open(digest, size)
+      write(wrong, [{ start: 0, end: size - 1 }])
+      wrong.writeAt(size - 1, Buffer.from([(bytes[size - 1] ?? 0) ^ 1]))
+      await expect(wrong.finish()).rejects.toMatchObject({ code: 'DIGEST_MISMATCH' })
+      expect([existsSync(target), drafts()]).toEqual([false, []])
+      const given = open().open(digest, size)
+      write(given, [{ start: 0, end: 10 << 20 }])
+      given.discard()
+      expect(drafts()).toEqual([])
+    })
   })
 })

@@ -6,20 +6,19 @@ import {
   openSync,
   readdirSync,
   readFileSync,
-  readSync,
   renameSync,
   rmSync,
   writeSync,
 } from 'node:fs'
 import { randomBytes } from 'node:crypto'
 import path from 'node:path'
-import { setImmediate } from 'node:timers/promises'
 import { type Digest, isLegacy, isTree, md5Of } from '@cairn/protocol/digest'
 import { CairnError, isCode } from '@cairn/protocol/error'
 import { explainFull } from '../io/full-disk.ts'
 import { addSpan, missingSpans, prefixLength, type Span } from './byte-spans.ts'
+import { follow } from './follow.ts'
 import { removeAbandoned } from './incoming.ts'
-import { createMd5, md5OfBytes } from './md5.ts'
+import { md5OfBytes } from './md5.ts'
 
 /** An object that comes in pieces, in any order, and is none before all of it was hashed. One of the last three has to be called. */
 export interface Receiving {
@@ -47,10 +46,7 @@ export interface Receptions {
 const KEPT_MS = 7 * 24 * 3600 * 1000
 /** So much may have to be fetched again after a kill. */
 const NOTED_BYTES = 4 << 20
-const READ_BYTES = 1 << 20
 const NOTE_BYTES = 4096
-/** At once while others wait for the thread. */
-const CATCH_UP_BYTES = 4 << 20
 
 let run: string | undefined
 /** Names of drafts tell who writes them: what a dead process left is free to be taken. */
@@ -167,29 +163,16 @@ function receive(draft: string, { digest, size, spans: known, adopt }: Draft): R
   const fd = openSync(draft, known ? 'r+' : 'w+', 0o600)
   const noteFd = openSync(noteOf(draft), known ? 'r+' : 'w', 0o600)
   if (!known) ftruncateSync(fd, size)
-  const md5 = createMd5({ legacy: isLegacy(digest) && !isTree(digest) })
+  const follower = follow({ path: draft, legacy: isLegacy(digest) && !isTree(digest), fd, size })
   let spans: Span[] = known ?? []
-  let hashed = 0
   let unnoted = 0
-  let buffer: Buffer | undefined
 
   const note = () => {
     writeNote(noteFd, { size, spans })
     unnoted = 0
   }
-
-  /** Hashes what lies in front of a gap that has been closed; it was written a moment ago and comes out of memory. */
-  const catchUp = (most: number) => {
-    const end = Math.min(prefixLength(spans), hashed + most)
-    while (hashed < end) {
-      buffer ??= Buffer.allocUnsafe(READ_BYTES)
-      const read = readSync(fd, buffer, 0, Math.min(buffer.length, end - hashed), hashed)
-      if (read === 0) throw new Error(`${draft}: shorter than what was written to it`)
-      md5.update(buffer.subarray(0, read))
-      hashed += read
-    }
-  }
   const close = () => {
+    follower.close()
     closeSync(fd)
     closeSync(noteFd)
   }
@@ -204,7 +187,8 @@ function receive(draft: string, { digest, size, spans: known, adopt }: Draft): R
     missing: () => missingSpans(spans, size),
     discard,
     writeAt(offset, bytes) {
-      if (offset < hashed || offset + bytes.length > size) throw new Error(`${digest}: no bytes are wanted at ${offset}`)
+      if (offset < prefixLength(spans) || offset + bytes.length > size)
+        throw new Error(`${digest}: no bytes are wanted at ${offset}`)
       try {
         for (let done = 0; done < bytes.length;) done += writeSync(fd, bytes, done, bytes.length - done, offset + done)
         spans = addSpan(spans, { start: offset, end: offset + bytes.length })
@@ -213,18 +197,11 @@ function receive(draft: string, { digest, size, spans: known, adopt }: Draft): R
       } catch (error) {
         throw explainFull(error, draft)
       }
-      if (offset === hashed) {
-        md5.update(bytes)
-        hashed += bytes.length
-      } else catchUp(CATCH_UP_BYTES)
+      follower.wrote(offset, bytes, prefixLength(spans))
     },
     async finish() {
       if (prefixLength(spans) !== size && size > 0) throw new Error(`${digest}: not all of it was received`)
-      while (hashed < size) {
-        catchUp(CATCH_UP_BYTES)
-        await setImmediate()
-      }
-      if (md5.digest() !== md5Of(digest)) {
+      if ((await follower.finish(size)) !== md5Of(digest)) {
         discard()
         throw new CairnError('DIGEST_MISMATCH', `the bytes received for '${digest}' do not hash to it; nothing was stored`)
       }

@@ -1,7 +1,6 @@
-import { existsSync } from 'node:fs'
 import { availableParallelism } from 'node:os'
-import { fileURLToPath } from 'node:url'
 import { Worker } from 'node:worker_threads'
+import { workerScript } from '../io/worker-script.ts'
 import { type HashJob, hashFile } from './hash-file.ts'
 import type { HashAnswer } from './hash-worker.ts'
 
@@ -25,19 +24,13 @@ const MOST_WORKERS = 4
 export async function hashAll(jobs: readonly SizedJob[], options: HashOptions): Promise<void> {
   const bytes = jobs.reduce((sum, { size }) => sum + size, 0)
   const workers = Math.min(availableParallelism(), MOST_WORKERS, jobs.length)
-  const script = workers > 1 && bytes >= WORTH_WORKERS_BYTES ? workerScript() : undefined
+  const script = workers > 1 && bytes >= WORTH_WORKERS_BYTES ? workerScript('hash-worker', import.meta.url) : undefined
   if (script === undefined) await hashHere(jobs, options)
   else await hashInWorkers(jobs, options, { script, workers })
 }
 
 async function hashHere(jobs: readonly SizedJob[], options: HashOptions): Promise<void> {
   for (const [index, job] of jobs.entries()) options.onHashed(index, await hashFile(job, options))
-}
-
-/** Beside the bundle, beside a chunk of it, or the source itself; undefined in the single-file bundle. */
-function workerScript(): string | undefined {
-  const names = ['./hash-worker.mjs', '../hash-worker.mjs', './hash-worker.ts']
-  return names.map((name) => fileURLToPath(new URL(name, import.meta.url))).find((file) => existsSync(file))
 }
 
 async function hashInWorkers(
