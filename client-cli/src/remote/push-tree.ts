@@ -5,6 +5,7 @@ import { fileOf } from '@cairn/protocol/tree'
 import { encodeTreeDelta } from '@cairn/protocol/tree-difference'
 import { filePieces } from '../io/file-pieces.ts'
 import { createDigestList } from './digest-list.ts'
+import { namesInOrder } from './names-in-tree.ts'
 import { type Outgoing, takeSound } from './outgoing.ts'
 import { noteRefusal, type PushRun } from './push-run.ts'
 import type { LocalTree } from './remote.ts'
@@ -24,7 +25,7 @@ export async function sendTree(run: PushRun, tree: LocalTree): Promise<Iterable<
   try {
     const missing = (await sendDifference(run, object)) ?? (await run.api.trees.send(object, sendOptions(run)))
     run.waiting.set(tree.digest, object.size)
-    return missing.length === 0 ? [] : inTree(tree, missing)
+    return missing.length === 0 || (await namesInOrder(object, missing)) ? missing : inTree(tree, missing)
   } catch (error) {
     noteRefusal(run, tree.digest, error)
     return []
