@@ -1,15 +1,16 @@
 import { randomUUID } from 'node:crypto'
 import type { ObjectAnswer } from '@cairn/protocol/api'
-import { isLegacy } from '@cairn/protocol/digest'
 import { CairnError, isCode } from '@cairn/protocol/error'
+import { inBlocks, releaseBlock } from './blocks.ts'
 import { mendTrees } from './damage.ts'
 import { keepLease, LEASE_SECONDS } from './lease.ts'
 import { findRow, isPresent, linkSingle } from './objects.ts'
 import { partCount } from './part-plan.ts'
 import type { ProjectRow, UploadRow } from './ports/catalog.ts'
 import type { RunningHashes } from './running-hashes.ts'
+import { meterFor } from './side-meter.ts'
 import type { Stores } from './stores.ts'
-import { createMeter, type Measured, type Meter, requireDigest } from './verify-stream.ts'
+import { type Measured, type Meter, requireDigest } from './verify-stream.ts'
 
 export interface Completion {
   hashes: RunningHashes
@@ -100,32 +101,39 @@ async function measure(stores: Stores, upload: UploadRow, receipts: readonly str
   const { digest, draft } = upload
   const { signal } = step
   const known = step.hashes.find(upload.id)
-  const meter = known?.meter.copy() ?? createMeter(isLegacy(digest))
+  const meter = known?.meter.copy() ?? meterFor(stores, { digest, size: draft.size })
   try {
     // With all of it hashed, wrong bytes never become a blob.
     if (meter.size === draft.size) {
-      const measured = meter.finish()
+      const measured = await meter.finish()
       requireDigest(measured, digest)
       await stores.blobs.completeDraft(draft, receipts, { signal })
       return measured
     }
     await stores.blobs.completeDraft(draft, receipts, { signal })
     await readRest(stores, upload, meter, signal)
-    const measured = meter.finish()
+    const measured = await meter.finish()
     requireDigest(measured, digest)
     return measured
   } catch (error) {
+    // A hash that failed once fails always: the next attempt reads what was stored.
+    if (!(error instanceof CairnError)) step.hashes.drop(upload.id)
     if (!isCode(error, 'DIGEST_MISMATCH')) throw error
     await forget(stores, upload, step, { trash: true })
     await stores.blobs.dropDraft(draft)
     throw error
+  } finally {
+    meter.close()
   }
 }
 
 async function readRest(stores: Stores, { draft }: UploadRow, meter: Meter, signal: AbortSignal): Promise<void> {
   const stream = await stores.blobs.get(draft.key, { range: { start: meter.size, end: draft.size }, signal })
   try {
-    for await (const chunk of stream) meter.update(chunk as Uint8Array)
+    for await (const block of inBlocks(stream)) {
+      await meter.update(block)
+      releaseBlock(block)
+    }
   } finally {
     stream.destroy()
   }

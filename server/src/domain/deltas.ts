@@ -11,16 +11,17 @@ import {
   type Segment,
 } from '@cairn/protocol/delta'
 import { type DeltaStream, openDelta } from '@cairn/protocol/delta-stream'
-import { type Digest, isDigest, isLegacy, isTree } from '@cairn/protocol/digest'
+import { type Digest, isDigest, isTree } from '@cairn/protocol/digest'
 import { CairnError } from '@cairn/protocol/error'
 import { deltaKey } from './blob-key.ts'
+import { inBlocks, releaseBlock } from './blocks.ts'
 import { mendTrees } from './damage.ts'
-import { measureBeside } from './measure-beside.ts'
 import { findRow, isPresent, linkSingle } from './objects.ts'
 import { createPieceReader, type Piece, type PieceReader } from './pieces.ts'
 import type { Bytes } from './ports/blob-store.ts'
 import type { ObjectRow, ProjectRow } from './ports/catalog.ts'
 import { piecesOf } from './recipe.ts'
+import { meterFor } from './side-meter.ts'
 import type { Stores } from './stores.ts'
 import { type Measured, verifyStream } from './verify-stream.ts'
 
@@ -159,27 +160,19 @@ function assemble(stores: Stores, parts: Resolved & { delta: DeltaStream; limit:
   }
 }
 
-/** Below this, handing over costs what it gains. */
-const BESIDE_BYTES = 8 * 1024 * 1024
-
-/** Takes what `source` yields. A step for each chunk; the last is what they make, verified. */
+/** Takes what `source` yields. A step for each block of it; the last is what they make, verified. */
 async function* measure(
-  { hashBeside }: Stores,
+  stores: Stores,
   source: Bytes,
   { recipe, limit }: { recipe: Recipe; limit: number },
-): AsyncGenerator<unknown, Measured> {
+): AsyncGenerator<void, Measured> {
   const { digest, size } = recipe
-  if (!hashBeside || size < BESIDE_BYTES || isLegacy(digest)) {
-    const verified = verifyStream(source, { digest, limit })
-    for await (const chunk of verified.bytes) yield chunk
-    return verified.measured()
+  const verified = verifyStream(inBlocks(source), { digest, limit, meter: meterFor(stores, { digest, size }) })
+  for await (const block of verified.bytes) {
+    releaseBlock(block)
+    yield
   }
-  const sha256 = hashBeside()
-  try {
-    return yield* measureBeside(source, sha256, { digest, limit })
-  } finally {
-    sha256.close()
-  }
+  return verified.measured()
 }
 
 async function* putTogether(

@@ -2,12 +2,14 @@ import { type Digest, isLegacy, isTree, parseDigest } from '@cairn/protocol/dige
 import { CairnError, isCode } from '@cairn/protocol/error'
 import type { ObjectAnswer } from '@cairn/protocol/api'
 import { singleKey } from './blob-key.ts'
+import { inBlocks, releaseBlock } from './blocks.ts'
 import { auditConflicts, conflict } from './conflict.ts'
 import { mendTrees, recordDamage } from './damage.ts'
 import type { ByteRange, Bytes } from './ports/blob-store.ts'
 import type { NewObject, ObjectRow, ProjectRow } from './ports/catalog.ts'
 import { readAhead } from './read-ahead.ts'
 import { readStored } from './recipe.ts'
+import { meterFor } from './side-meter.ts'
 import { SMALL_BYTES } from './small-objects.ts'
 import type { Stores } from './stores.ts'
 import { measureBytes, requireDigest, verifyStored, verifyStream } from './verify-stream.ts'
@@ -17,6 +19,7 @@ export interface StoreObject {
   digest: Digest | undefined
   /** The row of the digest, where the caller has just looked: null when there was none. */
   standing?: ObjectRow | null | undefined
+  /** Its chunks are taken. */
   bytes: Bytes
   /** The length the sender announced. */
   size: number | undefined
@@ -65,8 +68,10 @@ async function storeSmall(
 
 async function storeAlone(stores: Stores, project: ProjectRow, request: StoreObject): Promise<ObjectAnswer> {
   const key = singleKey(project.id, request.digest)
-  const verified = verifyStream(request.bytes, request)
-  await stores.blobs.put(key, verified.bytes, { signal: request.signal, size: request.size })
+  const { digest: wanted, size: announced, limit, signal } = request
+  const meter = meterFor(stores, { digest: wanted, size: announced })
+  const verified = verifyStream(inBlocks(request.bytes), { digest: wanted, limit, meter })
+  await stores.blobs.put(key, verified.bytes, { signal, size: announced, done: releaseBlock })
   const { md5, sha256, size } = verified.measured()
   const digest = request.digest ?? parseDigest(md5)
   const outcome = await linkSingle(stores, project, key, { digest, size, sha256, offset: 0 })

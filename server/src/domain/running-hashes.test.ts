@@ -3,6 +3,7 @@ import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { planParts, partCount, partRange } from './part-plan.ts'
 import { createRunningHashes } from './running-hashes.ts'
+import { createMeter } from './verify-stream.ts'
 
 const signal = new AbortController().signal
 const part = (number: number) => Buffer.from(`part ${number};`)
@@ -12,35 +13,35 @@ const md5 = (parts: number) =>
     .digest('hex')
 
 test('parts in order are hashed as one, and one that broke off counts for nothing', async () => {
-  const hashes = createRunningHashes()
+  const hashes = createRunningHashes(() => createMeter(false))
   for (const number of [0, 1, 2]) {
     const broken = await hashes.takeTurn('a', number, signal)
-    broken?.update(Buffer.from('half of something'))
+    await broken?.update(Buffer.from('half of something'))
     broken?.cancel()
     broken?.end()
     const turn = await hashes.takeTurn('a', number, signal)
-    turn?.update(part(number))
+    await turn?.update(part(number))
     turn?.end()
     turn?.cancel()
   }
   expect(hashes.find('a')?.parts).toBe(3)
-  expect(hashes.find('a')?.meter.copy().finish().md5).toBe(md5(3))
+  expect((await hashes.find('a')?.meter.copy().finish())?.md5).toBe(md5(3))
 })
 
 test('a part waits for the one before it, and is hashed behind it', async () => {
-  const hashes = createRunningHashes()
+  const hashes = createRunningHashes(() => createMeter(false))
   const first = await hashes.takeTurn('a', 0, signal)
   const second = hashes.takeTurn('a', 1, signal)
-  first?.update(part(0))
+  await first?.update(part(0))
   first?.end()
   const turn = await second
-  turn?.update(part(1))
+  await turn?.update(part(1))
   turn?.end()
-  expect(hashes.find('a')?.meter.copy().finish().md5).toBe(md5(2))
+  expect((await hashes.find('a')?.meter.copy().finish())?.md5).toBe(md5(2))
 })
 
 test('a part whose predecessor does not come is stored unhashed, and so are those behind it', async () => {
-  const hashes = createRunningHashes()
+  const hashes = createRunningHashes(() => createMeter(false))
   expect(await hashes.takeTurn('a', 1, signal)).toBeUndefined()
   const first = await hashes.takeTurn('a', 0, signal)
   first?.end()
@@ -49,7 +50,7 @@ test('a part whose predecessor does not come is stored unhashed, and so are thos
 })
 
 test('who waits for its turn stops waiting when it is aborted, or the upload is dropped', async () => {
-  const hashes = createRunningHashes()
+  const hashes = createRunningHashes(() => createMeter(false))
   await hashes.takeTurn('a', 0, signal)
   const controller = new AbortController()
   const aborted = hashes.takeTurn('a', 1, controller.signal)
@@ -62,13 +63,13 @@ test('who waits for its turn stops waiting when it is aborted, or the upload is 
 })
 
 test('a part that could not be kept leaves no trace in the hash, also while the next one is under way', async () => {
-  const hashes = createRunningHashes()
+  const hashes = createRunningHashes(() => createMeter(false))
   const first = await hashes.takeTurn('a', 0, signal)
-  first?.update(part(0))
+  await first?.update(part(0))
   first?.end()
   const second = await hashes.takeTurn('a', 1, signal)
   hashes.drop('a')
-  second?.update(part(1))
+  await second?.update(part(1))
   second?.end()
   expect(hashes.find('a')).toBeUndefined()
 })

@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { createMeter, type Meter } from './verify-stream.ts'
+import type { Meter } from './verify-stream.ts'
 
 /** What is known of an upload's bytes from its start up to some part. */
 export interface Hashed {
@@ -10,7 +10,8 @@ export interface Hashed {
 
 /** The right to hash one part, while its bytes pass. It has to be ended or cancelled; the first of these calls counts. */
 export interface HashTurn {
-  update(chunk: Uint8Array): void
+  /** Resolves when the next may come. */
+  update(chunk: Uint8Array): Promise<void>
   /** All bytes of the part were seen. */
   end(): void
   /** The part broke off: what was seen of it does not count. */
@@ -41,7 +42,7 @@ const LONG_WAIT_MS = 20_000
 /** For a part in front of which nothing was seen yet: requests overtake each other. */
 const SHORT_WAIT_MS = 1000
 
-export function createRunningHashes(): RunningHashes {
+export function createRunningHashes(createMeter: () => Meter): RunningHashes {
   const uploads = new Map<string, Running>()
 
   const wake = (running: Running) => {
@@ -51,13 +52,14 @@ export function createRunningHashes(): RunningHashes {
     const running = uploads.get(uploadId)
     if (!running) return
     uploads.delete(uploadId)
+    running.meter.close()
     wake(running)
   }
   const find = (uploadId: string, number: number): Running | undefined => {
     const known = uploads.get(uploadId)
     // Moved to the end: the one unused for longest is the first.
     if (known) uploads.delete(uploadId)
-    const running = known ?? (number === 0 ? { parts: 0, meter: createMeter(false), busy: false, waiting: new Set() } : undefined)
+    const running = known ?? (number === 0 ? { parts: 0, meter: createMeter(), busy: false, waiting: new Set() } : undefined)
     if (running) uploads.set(uploadId, running)
     const oldest = uploads.keys().next()
     if (uploads.size > MOST_UPLOADS && oldest.value !== undefined) drop(oldest.value)
@@ -65,20 +67,37 @@ export function createRunningHashes(): RunningHashes {
   }
 
   const begin = (uploadId: string, running: Running): HashTurn => {
-    running.busy = true
     const meter = running.meter.copy()
+    running.busy = true
     let over = false
     const leave = (hashed: boolean) => {
       if (over) return
       over = true
       running.busy = false
+      const before = running.meter
       if (hashed) {
         running.meter = meter
         running.parts++
       }
+      // Of a dropped upload nothing is asked any more.
+      const standing = uploads.get(uploadId) === running
+      if (!hashed || !standing) meter.close()
+      if (hashed && standing) before.close()
       wake(running)
     }
-    return { update: (chunk) => meter.update(chunk), end: () => leave(true), cancel: () => leave(false) }
+    return {
+      async update(chunk) {
+        try {
+          await meter.update(chunk)
+        } catch (error) {
+          // One that failed once fails always: the part that is sent next is stored unhashed.
+          if (uploads.get(uploadId) === running) drop(uploadId)
+          throw error
+        }
+      },
+      end: () => leave(true),
+      cancel: () => leave(false),
+    }
   }
 
   return {

@@ -10,7 +10,7 @@ export interface Stores {
   catalog: Catalog
   blobs: BlobStore
   clock: Clock
-  /** Where a second core can be had for long hashes. */
+  /** Where a second core can be had for the hashes of large objects. */
   hashBeside?: (() => SideHash) | undefined
   /** Takes in small objects that come one by one. */
   small: SmallObjects

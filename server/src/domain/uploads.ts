@@ -4,6 +4,7 @@ import type { ObjectAnswer, PartAnswer, StandingUpload, UploadAnswer } from '@ca
 import { type Digest, isLegacy, isTree } from '@cairn/protocol/digest'
 import { CairnError, isCode } from '@cairn/protocol/error'
 import { singleKey } from './blob-key.ts'
+import { inBlocks, releaseBlock } from './blocks.ts'
 import { completeUpload } from './complete-upload.ts'
 import { keepLease, LEASE_SECONDS } from './lease.ts'
 import { findRow, isPresent } from './objects.ts'
@@ -11,6 +12,7 @@ import { planParts, partCount, partRange } from './part-plan.ts'
 import type { Bytes } from './ports/blob-store.ts'
 import type { PartClaim, PartSender, ProjectRow, UploadRow } from './ports/catalog.ts'
 import { createRunningHashes, type HashTurn, type RunningHashes } from './running-hashes.ts'
+import { meterFor } from './side-meter.ts'
 import type { Stores } from './stores.ts'
 import { holdBack } from './verify-stream.ts'
 
@@ -22,6 +24,7 @@ export interface UploadLimits {
 }
 
 export interface SendPart {
+  /** Its chunks are taken. */
   bytes: Bytes
   /** 16 bytes: what the part's own md5 has to be. */
   md5?: Uint8Array | undefined
@@ -61,7 +64,7 @@ const BUSY_WAIT_MS = (LEASE_SECONDS + 5) * 1000
 const BUSY_LOOK_MS = 200
 
 export function createUploads(stores: Stores, limits: UploadLimits): Uploads {
-  const hashes = createRunningHashes()
+  const hashes = createRunningHashes(() => meterFor(stores, {}))
   const completions = new Map<string, Promise<ObjectAnswer>>()
   const closing = new AbortController()
 
@@ -206,7 +209,7 @@ async function storePart(
   try {
     turn = isLegacy(upload.digest) ? undefined : await hashes.takeTurn(upload.id, number, lease.signal)
     const bytes = exactly(part.bytes, { length: part.length, md5: part.md5, turn })
-    const receipt = await stores.blobs.putPart(upload.draft, number, bytes, { signal: lease.signal })
+    const receipt = await stores.blobs.putPart(upload.draft, number, bytes, { signal: lease.signal, done: releaseBlock })
     lease.signal.throwIfAborted()
     if (!(await stores.catalog.settlePart(sender, receipt))) throw unknownUpload()
   } catch (error) {
@@ -227,12 +230,12 @@ function exactly(
 ): AsyncGenerator<Uint8Array> {
   const own = wanted.md5 && createHash('md5')
   let size = 0
-  return holdBack(bytes, {
+  return holdBack(inBlocks(bytes), {
     see(chunk) {
       size += chunk.length
       if (size > wanted.length) throw new CairnError('BODY_TOO_LARGE', `the part has ${wanted.length} bytes, and more came`)
-      wanted.turn?.update(chunk)
       own?.update(chunk)
+      return wanted.turn?.update(chunk)
     },
     end() {
       if (size < wanted.length) throw new CairnError('BODY_TOO_SHORT', `the part has ${wanted.length} bytes, and ${size} came`)

@@ -15,15 +15,24 @@ export interface Measured {
   size: number
 }
 
+/** Learns what bytes are while they pass. One of `finish` and `close` ends it; closing one that is ended does nothing. */
 export interface Meter {
   readonly size: number
-  update(chunk: Uint8Array): void
-  finish(): Measured
+  /** Where it answers with a promise, the next may come when that resolves. */
+  update(chunk: Uint8Array): void | Promise<void>
+  finish(): Measured | Promise<Measured>
   /** A second one that goes on from here. @throws a bug for a legacy digest */
   copy(): Meter
+  close(): void
 }
 
-export function createMeter(legacy: boolean): Meter {
+/** A meter that is done when it returns. */
+interface LocalMeter extends Meter {
+  update(chunk: Uint8Array): void
+  finish(): Measured
+}
+
+export function createMeter(legacy: boolean): LocalMeter {
   return meterFrom(
     { md5: createHash('md5'), sha256: createHash('sha256'), legacyMd5: legacy ? createLegacyHash() : undefined },
     0,
@@ -33,7 +42,7 @@ export function createMeter(legacy: boolean): Meter {
 function meterFrom(
   { md5, sha256, legacyMd5 }: { md5: Hash; sha256: Hash; legacyMd5: ReturnType<typeof createLegacyHash> | undefined },
   start: number,
-): Meter {
+): LocalMeter {
   let size = start
   return {
     get size() {
@@ -50,6 +59,7 @@ function meterFrom(
       if (legacyMd5) throw new Error('a legacy hash has no copy')
       return meterFrom({ md5: md5.copy(), sha256: sha256.copy(), legacyMd5: undefined }, size)
     },
+    close: () => undefined,
   }
 }
 
@@ -78,21 +88,29 @@ export function requireDigest(measured: Measured, digest: Digest): void {
 
 /**
  * Passes bytes on while `see` looks at them. The last chunk is held back until `end` has found nothing wrong, so nobody down
- * the line can take wrong bytes for complete. Chunks without bytes are left out.
+ * the line can take wrong bytes for complete. Chunks without bytes are left out. `over` is told of every kind of end.
  */
-export async function* holdBack(
-  source: Bytes,
-  { see, end }: { see: (chunk: Uint8Array) => void; end: () => void },
-): AsyncGenerator<Uint8Array> {
+export async function* holdBack(source: Bytes, { see, end, over }: Looking): AsyncGenerator<Uint8Array> {
   let held: Uint8Array | undefined
-  for await (const chunk of source) {
-    if (chunk.length === 0) continue
-    see(chunk)
+  try {
+    for await (const chunk of source) {
+      if (chunk.length === 0) continue
+      const seen = see(chunk)
+      if (seen) await seen
+      if (held) yield held
+      held = chunk
+    }
+    await end()
     if (held) yield held
-    held = chunk
+  } finally {
+    over?.()
   }
-  end()
-  if (held) yield held
+}
+
+interface Looking {
+  see: (chunk: Uint8Array) => void | Promise<void>
+  end: () => void | Promise<void>
+  over?: () => void
 }
 
 export interface VerifiedStream {
@@ -106,20 +124,23 @@ export interface VerifiedStream {
  * Passes bytes on while it hashes them, and holds the last chunk back until all of them are known to be right.
  * @throws CairnError (from `bytes`) DIGEST_MISMATCH, BODY_TOO_LARGE beyond `limit` bytes
  */
-export function verifyStream(source: Bytes, options: { digest?: Digest | undefined; limit: number }): VerifiedStream {
-  const { digest, limit } = options
-  const meter = createMeter(digest !== undefined && isLegacy(digest))
+export function verifyStream(
+  source: Bytes,
+  options: { digest?: Digest | undefined; limit: number; meter?: Meter },
+): VerifiedStream {
+  const { digest, limit, meter = createMeter(digest !== undefined && isLegacy(digest)) } = options
   let measured: Measured | undefined
   const bytes = holdBack(source, {
     see(chunk) {
-      meter.update(chunk)
-      if (meter.size > limit) throw new CairnError('BODY_TOO_LARGE', `an object has at most ${limit} bytes here`)
+      if (meter.size + chunk.length > limit) throw new CairnError('BODY_TOO_LARGE', `an object has at most ${limit} bytes here`)
+      return meter.update(chunk)
     },
-    end() {
-      const result = meter.finish()
+    async end() {
+      const result = await meter.finish()
       if (digest) requireDigest(result, digest)
       measured = result
     },
+    over: () => meter.close(),
   })
   return {
     bytes,

@@ -3,9 +3,9 @@ import { mkdir, open, stat, type FileHandle } from 'node:fs/promises'
 import path from 'node:path'
 import { CairnError, isCode } from '@cairn/protocol/error'
 import { partRange } from '../../domain/part-plan.ts'
-import type { BlobDraft, BlobStore, Bytes } from '../../domain/ports/blob-store.ts'
+import type { BlobDraft, BlobStore, Bytes, PutOptions } from '../../domain/ports/blob-store.ts'
 import { abortable } from './abortable.ts'
-import { blocks, moveDurably, onDisk, syncFolders, unlinkIfThere, writeBlock } from './disk-files.ts'
+import { type Block, blocks, moveDurably, onDisk, syncFolders, unlinkIfThere, writeBlock } from './disk-files.ts'
 import { assertKey } from './key.ts'
 
 type Drafts = Pick<BlobStore, 'beginDraft' | 'putPart' | 'completeDraft' | 'dropDraft'>
@@ -29,13 +29,13 @@ export function diskDrafts(dir: string, fileOf: (key: string) => string): Drafts
       return id
     },
 
-    async putPart(draft, number, bytes, { signal }) {
+    async putPart(draft, number, bytes, { signal, done }) {
       signal.throwIfAborted()
       const range = partRange(draft, number)
       if (!range) throw new Error(`the draft has no part ${number}`)
       const file = await openDraft(draftOf(draft), draft.key)
       try {
-        await writeAt(file, draft.key, range.start, abortable(bytes, signal))
+        await writeAt(file, draft.key, range.start, { bytes: abortable(bytes, signal), done })
         await onDisk(draft.key, () => file.datasync())
         return 'durable'
       } finally {
@@ -84,7 +84,16 @@ async function openDraft(file: string, key: string): Promise<FileHandle> {
 const noDraft = (key: string, cause: unknown): CairnError => new CairnError('NOT_FOUND', `${key}: no such draft`, { cause })
 
 /** While one block is written, the next arrives. Failures of the source pass through as they are. */
-async function writeAt(file: FileHandle, key: string, start: number, bytes: Bytes): Promise<void> {
+async function writeAt(
+  file: FileHandle,
+  key: string,
+  start: number,
+  { bytes, done }: { bytes: Bytes; done: PutOptions['done'] },
+): Promise<void> {
+  const write = async (block: Block, at: number): Promise<void> => {
+    await onDisk(key, () => writeBlock(file, block, at))
+    if (done) block.chunks.forEach(done)
+  }
   let position = start
   let unsynced = 0
   let writing: Promise<void> = Promise.resolve()
@@ -92,7 +101,7 @@ async function writeAt(file: FileHandle, key: string, start: number, bytes: Byte
   try {
     for await (const block of blocks(bytes)) {
       await writing
-      writing = onDisk(key, () => writeBlock(file, block, position))
+      writing = write(block, position)
       writing.catch(() => undefined)
       position += block.length
       unsynced += block.length

@@ -4,7 +4,7 @@ import { access, mkdir, open, readdir, rename, stat, unlink, type FileHandle } f
 import path from 'node:path'
 import { Readable } from 'node:stream'
 import { CairnError, isCode } from '@cairn/protocol/error'
-import type { BlobStat, BlobStore, ByteRange, Bytes } from '../../domain/ports/blob-store.ts'
+import type { BlobStat, BlobStore, ByteRange, Bytes, PutOptions } from '../../domain/ports/blob-store.ts'
 import { abortable } from './abortable.ts'
 import { diskDrafts } from './disk-drafts.ts'
 import { blocks, onDisk, storageError, syncFolder, syncFolders, unlinkIfThere, writeBlock } from './disk-files.ts'
@@ -26,9 +26,9 @@ export function diskBlobStore(dir: string): BlobStore {
   }
 
   return {
-    async put(key, bytes, { signal }) {
+    async put(key, bytes, { signal, done }) {
       const target = fileOf(key)
-      return await writeDurably(path.join(unfinishedDir, randomUUID()), target, abortable(bytes, signal))
+      return await writeDurably(path.join(unfinishedDir, randomUUID()), target, abortable(bytes, signal), done)
     },
 
     async get(key, { range, signal }) {
@@ -89,13 +89,14 @@ export function diskBlobStore(dir: string): BlobStore {
  * through as they are. The rename comes before the syncs, so that a journalling file system makes both durable in one go: a
  * name that a power failure leaves without its bytes was never acknowledged.
  */
-async function writeDurably(unfinished: string, target: string, bytes: Bytes): Promise<number> {
+async function writeDurably(unfinished: string, target: string, bytes: Bytes, done: PutOptions['done']): Promise<number> {
   let name = unfinished
   const file = await onDisk(target, () => createFile(unfinished))
   try {
     let size = 0
     for await (const block of blocks(bytes)) {
       await onDisk(target, () => writeBlock(file, block, size))
+      if (done) block.chunks.forEach(done)
       size += block.length
     }
     const created = await onDisk(target, () => moveTo(unfinished, target))

@@ -10,17 +10,19 @@ export interface Filler {
   leave(): void
 }
 
-export function createFiller(bytes: Bytes): Filler {
+/** `done` is told of each chunk whose bytes are in a buffer. */
+export function createFiller(bytes: Bytes, done?: (chunk: Uint8Array) => void): Filler {
   const source = bytes[Symbol.asyncIterator]()
-  let chunk: Uint8Array = new Uint8Array()
-  let done = false
+  let whole: Uint8Array = new Uint8Array()
+  let chunk = whole
+  let over = false
   let left = false
 
   const advance = async (): Promise<boolean> => {
-    while (chunk.length === 0 && !done) {
+    while (chunk.length === 0 && !over) {
       const read = await source.next()
-      if (read.done) done = true
-      else chunk = read.value
+      if (read.done) over = true
+      else whole = chunk = read.value
     }
     return chunk.length > 0
   }
@@ -35,6 +37,7 @@ export function createFiller(bytes: Bytes): Filler {
         buffer.set(piece, filled)
         filled += piece.length
         chunk = chunk.subarray(piece.length)
+        if (chunk.length === 0) done?.(whole)
       }
       return buffer.subarray(0, filled)
     },

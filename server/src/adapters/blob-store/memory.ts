@@ -17,10 +17,13 @@ export function memoryBlobStore(): BlobStore {
   }
 
   return {
-    async put(key, bytes, { signal }) {
+    async put(key, bytes, { signal, done }) {
       assertKey(key)
       const chunks: Uint8Array[] = []
-      for await (const chunk of abortable(bytes, signal)) chunks.push(Uint8Array.from(chunk))
+      for await (const chunk of abortable(bytes, signal)) {
+        chunks.push(Uint8Array.from(chunk))
+        done?.(chunk)
+      }
       const blob = Buffer.concat(chunks)
       blobs.set(key, { bytes: blob, modified: new Date() })
       return blob.length
@@ -41,12 +44,13 @@ export function memoryBlobStore(): BlobStore {
       return id
     },
 
-    async putPart(draft, number, bytes, { signal }) {
+    async putPart(draft, number, bytes, { signal, done }) {
       const target = draftOf(draft)
       let position = partRange(draft, number)?.start ?? 0
       for await (const chunk of abortable(bytes, signal)) {
         target.set(chunk, position)
         position += chunk.length
+        done?.(chunk)
       }
       return `part ${number}`
     },
@@ -86,5 +90,5 @@ export function memoryBlobStore(): BlobStore {
 }
 
 function* slices(bytes: Buffer): Generator<Buffer> {
-  for (let offset = 0; offset < bytes.length; offset += 65_536) yield bytes.subarray(offset, offset + 65_536)
+  for (let offset = 0; offset < bytes.length; offset += 65_536) yield Buffer.from(bytes.subarray(offset, offset + 65_536))
 }

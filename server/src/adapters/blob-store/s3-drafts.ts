@@ -2,7 +2,7 @@ import http from 'node:http'
 import https from 'node:https'
 import { CairnError } from '@cairn/protocol/error'
 import { partRange } from '../../domain/part-plan.ts'
-import type { BlobDraft, BlobStore, Bytes } from '../../domain/ports/blob-store.ts'
+import type { BlobDraft, BlobStore, Bytes, PutOptions } from '../../domain/ports/blob-store.ts'
 import { abortable } from './abortable.ts'
 import { assertKey } from './key.ts'
 import { isReason, type S3Client } from './s3-client.ts'
@@ -29,7 +29,7 @@ export function s3Drafts(s3: S3Client): Drafts {
       return await beginParts(s3, key, signal)
     },
 
-    async putPart(draft, number, bytes, { signal }) {
+    async putPart(draft, number, bytes, { signal, done }) {
       const range = partRange(draft, number)
       if (!range) throw new Error(`the draft has no part ${number}`)
       const query = { partNumber: String(number + 1), uploadId: draft.id }
@@ -37,7 +37,9 @@ export function s3Drafts(s3: S3Client): Drafts {
       let failure: unknown
       const source = noting(abortable(bytes, signal), (error) => (failure = error))
       try {
-        return await s3.call(draft.key, signal, () => sendBody(s3, new URL(url), source, range.end - range.start, signal))
+        return await s3.call(draft.key, signal, () =>
+          sendBody(s3, new URL(url), { bytes: source, length: range.end - range.start, signal, done }),
+        )
       } catch (error) {
         if (failure !== undefined) throw failure
         // An answer that comes before all of the body breaks the connection, and is lost with it.
@@ -93,7 +95,11 @@ async function* noting(bytes: Bytes, onFailure: (error: unknown) => void): Async
 }
 
 /** Resolves with the part's ETag. */
-async function sendBody(s3: S3Client, url: URL, bytes: Bytes, length: number, signal: AbortSignal): Promise<string> {
+async function sendBody(
+  s3: S3Client,
+  url: URL,
+  { bytes, length, signal, done }: PutOptions & { bytes: Bytes; length: number },
+): Promise<string> {
   const { request } = url.protocol === 'https:' ? https : http
   const sent = request(url, { method: 'PUT', agent: s3.agent, signal, headers: { 'content-length': length } })
   sent.once('socket', (socket) => socket.setKeepAlive(true, 30_000))
@@ -102,7 +108,7 @@ async function sendBody(s3: S3Client, url: URL, bytes: Bytes, length: number, si
     sent.on('error', reject)
   })
   answered.catch(() => undefined)
-  await Promise.race([pour(bytes, sent), answered])
+  await Promise.race([pour(bytes, sent, done), answered])
   sent.setTimeout(ANSWER_MS, () => sent.destroy(Object.assign(new Error('no answer'), { code: 'ETIMEDOUT' })))
   const answer = await answered
   const text = await readShort(answer)
@@ -116,11 +122,14 @@ async function sendBody(s3: S3Client, url: URL, bytes: Bytes, length: number, si
   return etag.replace(/^"|"$/g, '')
 }
 
-async function pour(bytes: Bytes, sent: http.ClientRequest): Promise<void> {
+async function pour(bytes: Bytes, sent: http.ClientRequest, done: PutOptions['done']): Promise<void> {
   try {
     for await (const chunk of bytes) {
       if (sent.destroyed) return
-      if (!sent.write(chunk)) await drained(sent)
+      const flushed = (error?: Error | null) => {
+        if (!error) done?.(chunk)
+      }
+      if (!sent.write(chunk, flushed)) await drained(sent)
     }
     sent.end()
   } catch (error) {

@@ -1,4 +1,4 @@
-import type { Bytes } from '../../domain/ports/blob-store.ts'
+import type { Bytes, PutOptions } from '../../domain/ports/blob-store.ts'
 import { abortable } from './abortable.ts'
 import { createFiller, type Filler } from './filler.ts'
 import type { PartBuffers } from './part-buffers.ts'
@@ -13,8 +13,7 @@ const SINGLE = 2 * PART
 const CLEANUP_MS = 10_000
 const HEADERS = { 'content-type': 'application/octet-stream' }
 
-export interface UploadOptions {
-  signal: AbortSignal
+export interface UploadOptions extends PutOptions {
   size?: number | undefined
   buffers: PartBuffers
 }
@@ -26,7 +25,7 @@ export interface UploadOptions {
  */
 export async function upload(s3: S3Client, key: string, bytes: Bytes, options: UploadOptions): Promise<number> {
   const { buffers, signal, size } = options
-  const source = createFiller(abortable(bytes, signal))
+  const source = createFiller(abortable(bytes, signal), options.done)
   const slots: Slots = { current: undefined, spare: undefined }
   try {
     const length = size !== undefined && size <= SINGLE ? Math.max(1, size) : partLength(0, size)

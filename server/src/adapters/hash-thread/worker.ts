@@ -1,19 +1,25 @@
 import { createHash, type Hash } from 'node:crypto'
-import { parentPort } from 'node:worker_threads'
+import { parentPort, workerData } from 'node:worker_threads'
 
-/** `bytes` go into the hash `id`; without them it is to end, and to be forgotten where nobody waits for it. */
-export type HashOrder = { id: number; bytes?: Uint8Array; forget?: boolean }
-export type HashReport = { id: number; sha256?: Uint8Array }
+/** `bytes`, which stay shared, go into the hash `id`; `from` makes it a copy of another; `end` asks for what it came to. */
+export type HashOrder =
+  { id: number; bytes: Uint8Array } | { id: number; from: number } | { id: number; end: true } | { id: number; forget: true }
+export type HashReport = { id: number; digest?: Uint8Array }
 
+const algorithm = String(workerData)
 const hashes = new Map<number, Hash>()
+const report = (about: HashReport): void => parentPort?.postMessage(about)
 
-parentPort?.on('message', ({ id, bytes, forget }: HashOrder) => {
-  const hash = hashes.get(id) ?? createHash('sha256')
-  if (bytes) {
-    hashes.set(id, hash.update(bytes))
-    parentPort?.postMessage({ id } satisfies HashReport)
-    return
+parentPort?.on('message', (order: HashOrder) => {
+  const { id } = order
+  const hash = hashes.get(id) ?? createHash(algorithm)
+  if ('bytes' in order) {
+    hashes.set(id, hash.update(order.bytes))
+    report({ id })
+  } else if ('from' in order) {
+    hashes.set(id, hashes.get(order.from)?.copy() ?? hash)
+  } else {
+    hashes.delete(id)
+    if ('end' in order) report({ id, digest: hash.digest() })
   }
-  hashes.delete(id)
-  if (!forget) parentPort?.postMessage({ id, sha256: hash.digest() } satisfies HashReport)
 })

@@ -42,6 +42,12 @@ export interface BlobDraft extends PartedSize {
   id: string
 }
 
+export interface PutOptions {
+  signal: AbortSignal
+  /** Told once of each chunk that the store will not look at again. Of a call that fails some may stay untold. */
+  done?: ((chunk: Uint8Array) => void) | undefined
+}
+
 /**
  * Stored bytes under keys that are never reused. Keys match `[0-9a-z/_-]+`, at most 200 bytes, no `//`, no `/` at an end.
  */
@@ -52,7 +58,7 @@ export interface BlobStore {
    * `size` is a promise the caller makes about the length, where it knows it; a store may use it to choose its way.
    * @throws CairnError STORAGE_FULL, STORAGE_FAILED
    */
-  put(key: string, bytes: Bytes, options: { signal: AbortSignal; size?: number | undefined }): Promise<number>
+  put(key: string, bytes: Bytes, options: PutOptions & { size?: number | undefined }): Promise<number>
   /**
    * Opens a blob or a part of it. The caller consumes or destroys the stream. Destroying early stops the read at the source.
    * @throws CairnError NOT_FOUND when there is no such key (before the stream is returned), STORAGE_FAILED
@@ -69,7 +75,7 @@ export interface BlobStore {
    * When `bytes` throws, or the signal aborts, it rejects with that and the part counts as not there.
    * @throws CairnError NOT_FOUND when there is no such draft, STORAGE_FULL, STORAGE_FAILED
    */
-  putPart(draft: BlobDraft, number: number, bytes: Bytes, options: { signal: AbortSignal }): Promise<string>
+  putPart(draft: BlobDraft, number: number, bytes: Bytes, options: PutOptions): Promise<string>
   /**
    * Makes the blob of its parts: `receipts` has one for each, in order. Resolves when it is durable; may be repeated.
    * @throws CairnError NOT_FOUND when there is neither the draft nor the blob
