@@ -32,7 +32,12 @@ export const command: Command = {
   description:
     "Brings the content of the targets' outputs, of all outputs without targets, into the cache; 'cairn checkout' brings it into the workspace. Exits with 1 when something is on neither side; everything else came.",
   arguments: [{ name: '[target...]', summary: 'Stages, stage files, outputs, or paths inside of one.' }],
-  options: [...TRANSFER_OPTIONS, DRY_RUN],
+  options: [
+    ...TRANSFER_OPTIONS,
+    { flags: '--max-size <bytes>', summary: 'Only outputs below that size; a folder counts with all its files.' },
+    { flags: '--type <type>', summary: 'Only what is, or holds, `metrics` or `plots`.', repeatable: true },
+    DRY_RUN,
+  ],
   examples: ['cairn fetch', 'cairn fetch data/images/cats', 'cairn fetch -T'],
   run: (context, targets, options) =>
     inCloudWords('fetch data from the cloud', () =>

@@ -12,7 +12,7 @@ import { changesOf, countsOf, wantedOf } from './checkout.ts'
 import { bringImports } from './fetch-imports.ts'
 import { bringOutputs } from './fetch.ts'
 import { type Session, withSession } from './session.ts'
-import { DRY_RUN, failForLeft, inCloudWords, moveRuns, printPlans, selectionOf, TRANSFER_OPTIONS } from './transfer.ts'
+import { DRY_RUN, failForLeft, GLOB, inCloudWords, moveRuns, printPlans, selectionOf, TRANSFER_OPTIONS } from './transfer.ts'
 
 export const command: Command = {
   name: 'pull',
@@ -24,6 +24,7 @@ export const command: Command = {
     ...TRANSFER_OPTIONS,
     { flags: '-f, --force', summary: 'Overwrite workspace bytes that are saved nowhere.' },
     { flags: '--allow-missing', summary: 'Do not fail for what is on neither side.' },
+    { ...GLOB, hidden: true },
     DRY_RUN,
   ],
   examples: ['cairn pull', 'cairn pull data.dvc', 'cairn pull data/images/cats'],
@@ -60,8 +61,9 @@ async function pull(session: Session, context: Context, targets: readonly string
       left = again.left
       if (again.fetched > 0) result = merge(result, await checkout())
     }
-    report(context, fetched, result)
-    if (options['allowMissing'] !== true) fail(context, left, result)
+    const lenient = options['allowMissing'] === true
+    report(context, fetched, lenient ? { ...result, failed: [] } : result)
+    if (!lenient) fail(context, left, result)
   } finally {
     early?.close()
   }

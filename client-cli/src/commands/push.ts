@@ -14,6 +14,7 @@ import {
   earlierOf,
   DRY_RUN,
   failForLeft,
+  GLOB,
   inCloudWords,
   moveRuns,
   openCache,
@@ -30,7 +31,7 @@ export const command: Command = {
   description:
     "Sends the content of the targets' outputs, of all outputs without targets. With -T, -a or -A also what was recorded at those revisions; always to the remote that the workspace names. Exits with 1 when something could not be sent; everything else was.",
   arguments: [{ name: '[target...]', summary: 'Stages, stage files or outputs.' }],
-  options: [...TRANSFER_OPTIONS, DRY_RUN],
+  options: [...TRANSFER_OPTIONS, GLOB, DRY_RUN],
   examples: ['cairn push', 'cairn push data.dvc', 'cairn push -T --dry-run'],
   run: (context, targets, options) =>
     inCloudWords('push data to the cloud', () => withStages(context, ({ repo }) => push(repo, context, targets, options))),

@@ -2,8 +2,11 @@ import path from 'node:path'
 import { isTree } from '@cairn/protocol/digest'
 import { CairnError, isCode } from '@cairn/protocol/error'
 import { capture } from '../io/spawn.ts'
-import { findTargets, loadStages, type Target } from '../pipeline/load.ts'
+import { findTargets, loadPipelines, type Pipelines, type Target } from '../pipeline/load.ts'
+import type { PipelineFile } from '../pipeline/pipeline-file.ts'
+import { overlaps } from '../pipeline/stage-path.ts'
 import type { Out } from '../pipeline/stage.ts'
+import { entriesOf } from '../pipeline/yaml-text.ts'
 import { type FileTree, revisionTree, workingTree } from '../repo/file-tree.ts'
 import type { Repo } from '../repo/repo.ts'
 import type { Report } from '../report/event.ts'
@@ -20,7 +23,13 @@ export interface Selection {
   recursive?: boolean
   /** Leaves out what is never pushed (`push: false`). */
   pushable: boolean
+  /** Bytes: leaves out outputs that are recorded with as many or more. */
+  maxSize?: number
+  /** Only outputs that are metrics or plots, or hold some, in the words of their own stage or of the top of a dvc.yaml. */
+  types?: readonly OutputType[]
 }
+
+export type OutputType = 'metrics' | 'plots'
 
 export interface SelectOptions {
   signal: AbortSignal
@@ -62,8 +71,37 @@ export async function selectOutputs(repo: Repo, selection: Selection, options: S
   return [...outputs.values()]
 }
 
-const targetsIn = async (repo: Repo, tree: FileTree, selection: Selection): Promise<Target[]> =>
-  findTargets(await loadStages(tree), selection.targets, folderOf(repo, selection.cwd), findOptions(selection))
+async function targetsIn(repo: Repo, tree: FileTree, selection: Selection): Promise<Target[]> {
+  const pipelines = await loadPipelines(tree)
+  const found = findTargets(pipelines.stages, selection.targets, folderOf(repo, selection.cwd), findOptions(selection))
+  const { maxSize = Infinity, types = [] } = selection
+  if (maxSize === Infinity && types.length === 0) return found
+  const paths = types.length === 0 ? undefined : pathsOf(pipelines, new Set(types))
+  const isMeant = (out: Out) =>
+    (out.recorded?.size ?? 0) < maxSize && (paths === undefined || paths.some((each) => overlaps(each, out.path)))
+  return found.flatMap((target) =>
+    (target.out ? [target.out] : target.stage.outs).filter(isMeant).map((out) => ({ ...target, out })),
+  )
+}
+
+/** Where a repository's metrics or plots are, root-relative. */
+function pathsOf({ stages, files }: Pipelines, types: ReadonlySet<OutputType>): string[] {
+  const outs = stages.flatMap((stage) => stage.outs)
+  const isNamed = (out: Out) =>
+    (types.has('metrics') && out.metric !== undefined) || (types.has('plots') && out.plot !== undefined)
+  const tops = [...files].flatMap(([name, { metrics, plots }]) => [
+    ...(types.has('metrics') ? metrics : []),
+    ...(types.has('plots') ? plots.flatMap((plot) => plotFiles(plot, path.posix.dirname(name))) : []),
+  ])
+  return [...outs.filter(isNamed).map((out) => out.path), ...tops]
+}
+
+/** A plot is named after its file, unless its axes name files. */
+function plotFiles({ id, properties }: PipelineFile['plots'][number], folder: string): string[] {
+  const axes = (entriesOf(properties) ?? []).filter(([key]) => key === 'x' || key === 'y')
+  const named = axes.flatMap(([, axis]) => entriesOf(axis) ?? []).map(([file]) => path.posix.join(folder, String(file)))
+  return named.length > 0 ? named : [id]
+}
 
 const folderOf = (repo: Repo, cwd: string): string => path.relative(repo.root, cwd).split(path.sep).join('/')
 

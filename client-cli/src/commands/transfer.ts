@@ -2,6 +2,7 @@ import { CairnError } from '@cairn/protocol/error'
 import type { Context, Options, OptionSpec } from '../command.ts'
 import { type ObjectCache, openObjectCache } from '../cache/object-cache.ts'
 import { openRunFiles, type RunFiles } from '../cache/run-files.ts'
+import { expandGlob } from '../io/glob.ts'
 import { openRemote } from '../remote/open.ts'
 import type { Remote, TransferOptions } from '../remote/remote.ts'
 import type { Repo } from '../repo/repo.ts'
@@ -9,7 +10,7 @@ import { cloudStatus } from '../transfer/cloud-status.ts'
 import { createEarlier } from '../transfer/earlier.ts'
 import type { Output } from '../transfer/expand.ts'
 import { createHistory } from './history.ts'
-import type { Selection } from './select-outputs.ts'
+import type { OutputType, Selection } from './select-outputs.ts'
 import { describeLeft, type Left } from '../transfer/outcome.ts'
 import { describePlan, planTransfer } from '../transfer/plan.ts'
 
@@ -31,9 +32,12 @@ export const TRANSFER_OPTIONS: readonly OptionSpec[] = [
 
 export const DRY_RUN: OptionSpec = { flags: '--dry-run', summary: 'Only print what would be moved.' }
 
+export const GLOB: OptionSpec = { flags: '--glob', summary: 'Targets are patterns: *, ?, [a-z], and ** for any folders.' }
+
+/** @throws CairnError USAGE, COMMAND_FAILED */
 export function selectionOf(context: Context, targets: readonly string[], options: Options, pushable: boolean): Selection {
   return {
-    targets,
+    targets: options['glob'] === true ? matching(context.cwd, targets) : targets,
     cwd: context.cwd,
     allBranches: options['allBranches'] === true,
     allTags: options['allTags'] === true,
@@ -41,7 +45,28 @@ export function selectionOf(context: Context, targets: readonly string[], option
     withDeps: options['withDeps'] === true,
     recursive: options['recursive'] === true,
     pushable,
+    ...(options['maxSize'] !== undefined && { maxSize: maxSizeOf(options['maxSize']) }),
+    ...(Array.isArray(options['type']) && { types: options['type'].map(typeOf) }),
   }
+}
+
+function matching(cwd: string, patterns: readonly string[]): string[] {
+  const found = patterns.flatMap((pattern) => expandGlob(cwd, pattern))
+  if (found.length > 0) return found
+  const list = patterns.map((pattern) => `'${pattern}'`).join(', ')
+  throw new CairnError('COMMAND_FAILED', `Glob [${list}] has no matches.`)
+}
+
+/** 0 is no bound, as in dvc. */
+function maxSizeOf(given: unknown): number {
+  const size = Number(given)
+  if (Number.isInteger(size)) return size === 0 ? Infinity : size
+  throw new CairnError('USAGE', `argument --max-size: invalid int value: '${String(given)}'`)
+}
+
+function typeOf(given: unknown): OutputType {
+  if (given === 'metrics' || given === 'plots') return given
+  throw new CairnError('USAGE', `argument --type: invalid choice: '${String(given)}' (choose from 'metrics', 'plots')`)
 }
 
 /** @throws CairnError USAGE */
