@@ -1,7 +1,20 @@
+import { createInterface } from 'node:readline'
 import { CairnError } from '@cairn/protocol/error'
 
 const ENTER = new Set(['\r', '\n', '\u0004'])
 const BACKSPACE = new Set(['\u007f', '\b'])
+
+/** Asks on the terminal, and without one takes the first line of standard input, as stock dvc does. */
+export async function askPassword(question: string): Promise<string> {
+  if (process.stdin.isTTY) return askHidden(question)
+  const terminal = createInterface({ input: process.stdin })
+  try {
+    for await (const line of terminal) return line
+    throw new CairnError('CONFIG', 'no password: standard input is empty and there is no terminal to ask')
+  } finally {
+    terminal.close()
+  }
+}
 
 /** Asks on the terminal, without showing what is typed. @throws CairnError USAGE where there is no terminal, CANCELLED on Ctrl-C */
 export async function askHidden(question: string): Promise<string> {

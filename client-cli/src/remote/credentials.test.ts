@@ -18,7 +18,7 @@ const url = new URL('https://cairn.example.org/dvc/demo')
 
 beforeEach(() => {
   home = mkdtempSync(path.join(os.tmpdir(), 'cairn-credentials-'))
-  env = { XDG_CONFIG_HOME: home }
+  env = { XDG_CONFIG_HOME: home, HOME: home }
 })
 afterEach(() => rmSync(home, { recursive: true }))
 
@@ -79,17 +79,35 @@ describe('for a Cairn server', () => {
 describe('as stock dvc reads its options', () => {
   test('basic, custom, and a user in the url', () => {
     const basic = { authorization: `Basic ${Buffer.from('ada:secret').toString('base64')}` }
-    expect(dvcCredentials(url, remote({ auth: 'basic', user: 'ada', password: 'secret' })).headers).toEqual(basic)
-    expect(dvcCredentials(new URL('https://ada:secret@cairn.example.org'), remote({})).headers).toEqual(basic)
-    expect(dvcCredentials(url, remote({ auth: 'custom', custom_auth_header: 'X-Key', password: 'k' })).headers).toEqual({
+    expect(dvcCredentials(url, remote({ auth: 'basic', user: 'ada', password: 'secret' }), env).headers).toEqual(basic)
+    expect(dvcCredentials(new URL('https://ada:secret@cairn.example.org'), remote({}), env).headers).toEqual(basic)
+    expect(dvcCredentials(url, remote({ auth: 'custom', custom_auth_header: 'X-Key', password: 'k' }), env).headers).toEqual({
       'x-key': 'k',
     })
-    expect(dvcCredentials(url, remote({ user: 'ada', password: 'secret' })).headers).toEqual({})
+    expect(dvcCredentials(url, remote({ user: 'ada', password: 'secret' }), env).headers).toEqual({})
+  })
+
+  test("the user's netrc, where nothing else is said", () => {
+    writeFileSync(path.join(home, '.netrc'), 'machine cairn.example.org login ada password secret\n')
+    const basic = { authorization: `Basic ${Buffer.from('ada:secret').toString('base64')}` }
+    expect(dvcCredentials(url, remote({}), env)).toEqual({ headers: basic, source: path.join(home, '.netrc') })
+    expect(dvcCredentials(new URL('https://other.example.org'), remote({}), env).headers).toEqual({})
+    expect(dvcCredentials(url, remote({ auth: 'custom', custom_auth_header: 'X-Key', password: 'k' }), env).headers).toEqual({
+      'x-key': 'k',
+    })
+    expect(cairnCredentials(url, undefined, env).headers).toEqual(basic)
+    expect(cairnCredentials(url, undefined, { ...env, CAIRN_TOKEN: 'given' }).headers).toEqual({ authorization: 'Bearer given' })
+    writeFileSync(path.join(home, 'own'), 'default login g password h\n')
+    expect(dvcCredentials(url, remote({}), { ...env, NETRC: path.join(home, 'own') }).headers).toEqual({
+      authorization: `Basic ${Buffer.from('g:h').toString('base64')}`,
+    })
   })
 
   test('half of what is needed is an error that says which', () => {
-    expect(() => dvcCredentials(url, remote({ auth: 'basic', user: 'ada' }))).toThrow('auth = basic needs user and password')
-    expect(() => dvcCredentials(url, remote({ auth: 'custom', password: 'x' }))).toThrow('needs custom_auth_header and password')
-    expect(() => dvcCredentials(url, remote({ auth: 'digest' }))).toThrow('auth = digest is not supported')
+    expect(() => dvcCredentials(url, remote({ auth: 'basic', user: 'ada' }), env)).toThrow('auth = basic needs user and password')
+    expect(() => dvcCredentials(url, remote({ auth: 'custom', password: 'x' }), env)).toThrow(
+      'needs custom_auth_header and password',
+    )
+    expect(() => dvcCredentials(url, remote({ auth: 'digest' }), env)).toThrow('auth = digest is not supported')
   })
 })

@@ -3,7 +3,9 @@ import os from 'node:os'
 import path from 'node:path'
 import { CairnError, isCode } from '@cairn/protocol/error'
 import { writeFileAtomic } from '../io/atomic-write.ts'
+import { askPassword } from '../io/hidden-prompt.ts'
 import type { RemoteConfig } from '../repo/config.ts'
+import { findNetrc, netrcFile } from './netrc.ts'
 
 export type Env = Readonly<Record<string, string | undefined>>
 
@@ -20,12 +22,15 @@ export const NO_CREDENTIALS: Credentials = { headers: {}, source: '' }
  * For a Cairn server: CAIRN_TOKEN (with CAIRN_URL set: only for that origin), what `cairn login` kept, or what the remote's
  * options say for stock dvc.
  */
-export function cairnCredentials(url: URL, remote: RemoteConfig | undefined, env: Env): Credentials {
+export const cairnCredentials = (url: URL, remote: RemoteConfig | undefined, env: Env): Credentials =>
+  tokenFor(url, env) ?? dvcCredentials(url, remote ?? { name: url.origin, url: url.href, options: {} }, env)
+
+/** CAIRN_TOKEN, or what was kept for the origin. */
+export function tokenFor(url: URL, env: Env): Credentials | undefined {
   const fromEnv = env['CAIRN_TOKEN']?.trim()
   if (fromEnv && meantFor(url, env['CAIRN_URL'])) return bearer(fromEnv, 'CAIRN_TOKEN')
   const kept = readTokens(env)[url.origin]
-  if (kept !== undefined) return bearer(kept, credentialsFile(env))
-  return remote ? dvcCredentials(url, remote) : NO_CREDENTIALS
+  return kept === undefined ? undefined : bearer(kept, credentialsFile(env))
 }
 
 const bearer = (token: string, source: string): Credentials => ({
@@ -40,10 +45,10 @@ function meantFor(url: URL, server: string | undefined): boolean {
 
 /**
  * As stock dvc reads a remote's options: `auth = basic` with user and password, `auth = custom` with custom_auth_header and
- * password, or a user in the url.
+ * password, a user in the url, or else what the user's netrc has for the host.
  * @throws CairnError CONFIG when one of them is missing
  */
-export function dvcCredentials(url: URL, remote: RemoteConfig): Credentials {
+export function dvcCredentials(url: URL, remote: RemoteConfig, env: Env): Credentials {
   const { auth, user, password, custom_auth_header: header } = remote.options
   const source = `remote '${remote.name}'`
   if (auth === 'custom') {
@@ -57,8 +62,21 @@ export function dvcCredentials(url: URL, remote: RemoteConfig): Credentials {
   if (auth !== undefined)
     throw new CairnError('CONFIG', `remote '${remote.name}': auth = ${auth} is not supported; basic and custom are`)
   if (url.username !== '') return basic(decodeURIComponent(url.username), decodeURIComponent(url.password), source)
-  return NO_CREDENTIALS
+  const known = findNetrc(url.hostname.replace(/^\[|\]$/g, ''), env)
+  return known ? basic(known.login, known.password, netrcFile(env)) : NO_CREDENTIALS
 }
+
+/** `ask_password`: the remote with a password that was asked for, once for a user of it. */
+export async function withAskedPassword(remote: RemoteConfig): Promise<RemoteConfig> {
+  const { auth, user = 'custom', password, ask_password: wanted = '' } = remote.options
+  if (auth === undefined || password !== undefined || !/^true$/i.test(wanted)) return remote
+  const key = `${remote.name}\0${user}`
+  const asking = asked.get(key) ?? askPassword(`Enter a password for host '${remote.url}' user '${user}':\n`)
+  asked.set(key, asking)
+  return { ...remote, options: { ...remote.options, password: await asking } }
+}
+
+const asked = new Map<string, Promise<string>>()
 
 const basic = (user: string, password: string, source: string): Credentials => ({
   headers: { authorization: `Basic ${Buffer.from(`${user}:${password}`).toString('base64')}` },

@@ -10,7 +10,7 @@ import { schemeOf } from '../repo/config-schema.ts'
 import type { Repo } from '../repo/repo.ts'
 import type { BucketOptions } from './bucket.ts'
 import { createCairnRemote } from './cairn-remote.ts'
-import { cairnCredentials, dvcCredentials, NO_CREDENTIALS } from './credentials.ts'
+import { dvcCredentials, NO_CREDENTIALS, tokenFor, withAskedPassword } from './credentials.ts'
 import { createDirectoryRemote } from './directory-remote.ts'
 import { createDvcHttpRemote } from './dvc-http-remote.ts'
 import { createHttpClient, type HttpClient } from './http-client.ts'
@@ -71,13 +71,15 @@ async function openHttpRemote(repo: Repo, config: RemoteConfig, context: Context
   })
   const info = await findServer(repo, shared.url, stranger, context.signal)
   if (info) {
-    const http = stranger.as(cairnCredentials(url, config, context.env))
+    const known = tokenFor(url, context.env) ?? dvcCredentials(url, await withAskedPassword(config), context.env)
+    const http = stranger.as(known)
     const deltas = context.env['CAIRN_DELTA'] !== 'off'
     return createCairnRemote({ ...shared, info, http, deltas, bucket: bucketOptions(repo, config, shared.url, context) })
   }
   const jobs = Number(config.options['jobs'] ?? PLAIN_JOBS)
   const method = config.options['method']?.toUpperCase() === 'PUT' ? 'PUT' : 'POST'
-  return createDvcHttpRemote({ ...shared, method, jobs, http: stranger.as(dvcCredentials(url, config)) })
+  const http = stranger.as(dvcCredentials(url, await withAskedPassword(config), context.env))
+  return createDvcHttpRemote({ ...shared, method, jobs, http })
 }
 
 /** How long nothing may go well before a server is given up; CAIRN_PATIENCE in seconds. @throws CairnError USAGE */

@@ -5,7 +5,7 @@ import type { ObjectCache } from '../cache/object-cache.ts'
 import type { Repo } from '../repo/repo.ts'
 import type { RemoteConfig } from '../repo/config.ts'
 import { schemeOf } from '../repo/config-schema.ts'
-import { dvcCredentials, NO_CREDENTIALS } from './credentials.ts'
+import { dvcCredentials, withAskedPassword } from './credentials.ts'
 import { createHttpClient } from './http-client.ts'
 import { ingest } from './ingest.ts'
 import { connectionOptions, resolveRemote } from './open.ts'
@@ -58,9 +58,9 @@ export async function openUrlSource(
 const ABSENT = [404, 410]
 const NO_HEAD = [405, 501]
 
-function httpSource(target: RemoteConfig, context: Context, repo: Repo | undefined): UrlSource {
+async function httpSource(target: RemoteConfig, context: Context, repo: Repo | undefined): Promise<UrlSource> {
   const url = new URL(target.url)
-  const credentials = target.name === target.url && url.username === '' ? NO_CREDENTIALS : dvcCredentials(url, target)
+  const credentials = dvcCredentials(url, await withAskedPassword(target), context.env)
   const connection = repo === undefined ? {} : connectionOptions(repo, target)
   const shown = new URL(url)
   shown.username = ''
