@@ -6,7 +6,6 @@ import {
   constants,
   fstatSync,
   lstatSync,
-  mkdirSync,
   openSync,
   readdirSync,
   renameSync,
@@ -16,6 +15,7 @@ import {
 } from 'node:fs'
 import path from 'node:path'
 import { explainFull } from '../io/full-disk.ts'
+import { makeFolders } from '../io/make-folders.ts'
 
 /** Drafts of objects: written here, renamed into the cache when they are whole. */
 export interface Incoming {
@@ -42,7 +42,7 @@ let serial = 0
 export function openIncoming(cacheDir: string, options: { tmpDir: string; shared?: boolean }): Incoming {
   let folder: string | undefined
   const makeDir = (dir: string) => {
-    const first = mkdirSync(dir, { recursive: true, mode: options.shared ? 0o2775 : 0o777 })
+    const first = makeFolders(dir, options.shared ? 0o2775 : 0o777)
     // mkdir obeys the umask, and a shared cache must not.
     if (options.shared && first !== undefined)
       for (let made = dir; made.length >= first.length; made = path.dirname(made)) chmodSync(made, 0o2775)
@@ -50,7 +50,7 @@ export function openIncoming(cacheDir: string, options: { tmpDir: string; shared
   const open = () => {
     const near = path.join(options.tmpDir, 'cairn', 'incoming')
     makeDir(cacheDir)
-    mkdirSync(near, { recursive: true })
+    makeFolders(near)
     folder = lstatSync(near).dev === lstatSync(cacheDir).dev ? near : path.join(cacheDir, 'cairn-incoming')
     makeDir(folder)
     removeAbandoned(folder)

@@ -1,20 +1,10 @@
-import {
-  closeSync,
-  ftruncateSync,
-  lstatSync,
-  mkdirSync,
-  openSync,
-  readdirSync,
-  readFileSync,
-  renameSync,
-  rmSync,
-  writeSync,
-} from 'node:fs'
+import { closeSync, ftruncateSync, lstatSync, openSync, readdirSync, readFileSync, renameSync, rmSync, writeSync } from 'node:fs'
 import { randomBytes } from 'node:crypto'
 import path from 'node:path'
 import { type Digest, isLegacy, isTree, md5Of } from '@cairn/protocol/digest'
 import { CairnError, isCode } from '@cairn/protocol/error'
 import { explainFull } from '../io/full-disk.ts'
+import { makeFolders } from '../io/make-folders.ts'
 import { addSpan, missingSpans, prefixLength, type Span } from './byte-spans.ts'
 import { follow } from './follow.ts'
 import { removeAbandoned } from './incoming.ts'
@@ -83,11 +73,11 @@ export function openReceptions(
 /** On the file system of the cache: in `.dvc/tmp` where that is, else inside the cache, apart from other repositories' drafts. */
 function openFolder(cacheDir: string, tmpDir: string): string {
   const near = path.join(tmpDir, 'cairn', 'receiving')
-  mkdirSync(cacheDir, { recursive: true })
-  mkdirSync(near, { recursive: true })
+  makeFolders(cacheDir)
+  makeFolders(near)
   const own = md5OfBytes(Buffer.from(tmpDir)).slice(0, 12)
   const folder = lstatSync(near).dev === lstatSync(cacheDir).dev ? near : path.join(cacheDir, 'cairn-receiving', own)
-  mkdirSync(folder, { recursive: true })
+  makeFolders(folder)
   removeAbandoned(folder, KEPT_MS)
   return folder
 }

@@ -12,6 +12,7 @@ import type { Session } from './session.ts'
 import { failForLeft, transferOptions, withRemote } from './transfer.ts'
 import type { Context } from '../command.ts'
 import { expandGlob } from '../io/glob.ts'
+import { makeFolders } from '../io/make-folders.ts'
 
 /** The paths that patterns stand for; `.dvc` files and the like, which can never be added, are passed over. @throws CairnError COMMAND_FAILED */
 export function expandTargets(cwd: string, patterns: readonly string[]): string[] {
@@ -60,7 +61,7 @@ export async function copyIn(
     const draft = path.join(folder, 'draft')
     await cp(from, draft, { recursive: true, dereference: true, mode: constants.COPYFILE_FICLONE })
     session.signal.throwIfAborted()
-    mkdirSync(path.dirname(absolute), { recursive: true })
+    makeFolders(path.dirname(absolute))
     replace(draft, absolute, path.join(folder, 'before'))
   } finally {
     rmSync(folder, { recursive: true, force: true })

@@ -1,7 +1,7 @@
-import { mkdirSync } from 'node:fs'
 import path from 'node:path'
 import { CairnError } from '@cairn/protocol/error'
 import type { Command, Context, Options } from '../command.ts'
+import { makeFolders } from '../io/make-folders.ts'
 import { isUrl } from '../pipeline/stage-path.ts'
 import type { Dep } from '../pipeline/stage.ts'
 import { withRepoLock } from '../repo/repo-lock.ts'
@@ -17,7 +17,7 @@ export const command: Command = {
   description:
     "'cairn update' brings what it has become. Unlike what 'cairn import' brings, it is pushed to this repository's remote.",
   arguments: [
-    { name: '<url>', summary: 'A path, http(s)://…, or remote://NAME/path.' },
+    { name: '<url>', summary: 'A path, http(s)://…, s3://…, or remote://NAME/path.' },
     { name: '[out]', summary: 'Where it goes. Default: its own name, in this folder.' },
   ],
   options: [
@@ -59,7 +59,7 @@ async function importUrl(
   const stage = importStage(repo, await session.load(), place, (wdir) => depOf(repo.root, context.cwd, url, wdir))
   const importing = { session, context, options, fate, force }
   const made = options['exec'] === false ? stage : await bringImport(importing, stage)
-  mkdirSync(path.dirname(place), { recursive: true })
+  makeFolders(path.dirname(place))
   writeImport(session, made)
 }
 

@@ -1,7 +1,7 @@
-import { mkdirSync } from 'node:fs'
 import path from 'node:path'
 import { CairnError } from '@cairn/protocol/error'
 import type { Command, Context, Options } from '../command.ts'
+import { makeFolders } from '../io/make-folders.ts'
 import type { Dep } from '../pipeline/stage.ts'
 import { withRepoLock } from '../repo/repo-lock.ts'
 import { FOREIGN_REMOTE_OPTIONS, pairsOf, REVISION } from './foreign-options.ts'
@@ -70,7 +70,7 @@ async function importFrom(
   const stage = importStage(session.repo, await session.load(), place, () => dep)
   const importing = { session, context, options, fate: fateOf(options), force }
   const made = options['exec'] === false ? stage : await bringImport(importing, stage)
-  mkdirSync(path.dirname(place), { recursive: true })
+  makeFolders(path.dirname(place))
   writeImport(session, made)
 }
 

@@ -1,7 +1,7 @@
-import { mkdirSync } from 'node:fs'
 import path from 'node:path'
 import type { Command } from '../command.ts'
 import { initRepo } from '../repo/init.ts'
+import { makeFolders } from '../io/make-folders.ts'
 
 export const command: Command = {
   name: 'init',
@@ -16,7 +16,7 @@ export const command: Command = {
   examples: ['git init && cairn init', 'cairn init --subdir'],
   async run({ cwd, report }, [dir], options) {
     const folder = path.resolve(cwd, dir ?? '.')
-    if (dir !== undefined) mkdirSync(folder, { recursive: true })
+    if (dir !== undefined) makeFolders(folder)
     const { git } = initRepo(folder, {
       noScm: options['scm'] === false,
       subdir: options['subdir'] === true,

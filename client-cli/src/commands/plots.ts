@@ -1,10 +1,11 @@
-import { mkdirSync, readFileSync } from 'node:fs'
+import { readFileSync } from 'node:fs'
 import path from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { CairnError, isCode } from '@cairn/protocol/error'
 import type { Context, Options } from '../command.ts'
 import { writeFileAtomic } from '../io/atomic-write.ts'
 import { capture } from '../io/spawn.ts'
+import { makeFolders } from '../io/make-folders.ts'
 import { jsonText } from '../pipeline/json-value.ts'
 import { type Drawing, drawingsOf, type PlotRevision } from '../pipeline/plot-drawings.ts'
 import { type PagePart, plotPage } from '../pipeline/plot-page.ts'
@@ -85,7 +86,7 @@ function jsonOf(repo: Repo, context: Context, drawing: Drawing, folder: string, 
 /** Puts the images below a folder, which is made; gives back where, absolute. */
 function storeImages(drawing: Drawing & { kind: 'image' }, folder: string): Array<{ rev: string; file: string }> {
   return drawing.images.map(({ rev, filename, bytes }) => {
-    mkdirSync(folder, { recursive: true })
+    makeFolders(folder)
     const file = path.join(folder, `${rev}_${filename}`.replace(/[/\\]/g, '_'))
     writeFileAtomic(file, bytes)
     return { rev, file }
@@ -117,7 +118,7 @@ async function writePage(repo: Repo, context: Context, drawings: readonly Drawin
   })
   const page = path.join(folder, 'index.html')
   const text = plotPage(parts, pageTemplate(repo, context, options))
-  mkdirSync(folder, { recursive: true })
+  makeFolders(folder)
   writeFileAtomic(page, text)
   const url = pathToFileURL(page).href
   context.report({ type: 'result', text: url })

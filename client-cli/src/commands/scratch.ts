@@ -5,6 +5,7 @@ import { type Digest, isTree } from '@cairn/protocol/digest'
 import { CairnError } from '@cairn/protocol/error'
 import { isSafePath, type TreeEntry } from '@cairn/protocol/tree'
 import { type ObjectCache, openObjectCache } from '../cache/object-cache.ts'
+import { makeFolders } from '../io/make-folders.ts'
 
 /** A cache for one command, beside the place that its content is for. */
 export interface Scratch {
@@ -14,7 +15,7 @@ export interface Scratch {
 
 /** Removed when `work` has settled. `beside`: on the same file system as this folder, so that what was brought can be moved. */
 export async function withScratch<T>(beside: string | undefined, work: (scratch: Scratch) => Promise<T>): Promise<T> {
-  if (beside !== undefined) mkdirSync(beside, { recursive: true })
+  if (beside !== undefined) makeFolders(beside)
   const dir = mkdtempSync(path.join(beside ?? os.tmpdir(), '.cairn-'))
   try {
     return await work({ cache: openObjectCache(path.join(dir, 'cache'), { tmpDir: path.join(dir, 'tmp') }), dir })

@@ -1,10 +1,11 @@
 import { createHash } from 'node:crypto'
-import { lstatSync, mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs'
+import { lstatSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import path from 'node:path'
 import { isCode } from '@cairn/protocol/error'
 import { isLegacy, isTree, makeDigest } from '@cairn/protocol/digest'
 import { asciiJson, compareCodePoints } from '@cairn/protocol/tree'
 import { writeFileAtomic } from '../io/atomic-write.ts'
+import { makeFolders } from '../io/make-folders.ts'
 import { isNumber, numberText } from './python-value.ts'
 import type { Out, Recorded, Stage } from './stage.ts'
 import { digestText } from './stage-entry.ts'
@@ -103,7 +104,7 @@ function pythonJson(value: unknown): string {
 /** Files a run that is over. Every out of the entry must be recorded and in the cache. */
 export function saveRun(cacheDir: string, entry: RunEntry): void {
   const folder = folderOfRun(cacheDir, entry)
-  mkdirSync(folder, { recursive: true })
+  makeFolders(folder)
   const { cmd, params } = hashed(entry)
   const text = writeYaml({
     cmd: cmd ?? '',

@@ -5,7 +5,6 @@ import {
   copyFileSync,
   existsSync,
   fsyncSync,
-  mkdirSync,
   openSync,
   readFileSync,
   renameSync,
@@ -21,6 +20,7 @@ import type { ObjectSink } from '../cache/object-sink.ts'
 import { openRunFiles } from '../cache/run-files.ts'
 import { filePieces } from '../io/file-pieces.ts'
 import { capture } from '../io/spawn.ts'
+import { makeFolders } from '../io/make-folders.ts'
 import { createMeter } from './meter.ts'
 import { type Failures, type Outgoing, type SourceCache, takeAllSound, takeFiles, takeSound, withoutFailed } from './outgoing.ts'
 import type { FetchResult, LocalTree, OnObject, PushResult, Remote, RemoteRuns, TransferOptions } from './remote.ts'
@@ -135,7 +135,7 @@ function sendTrees(wires: Wires, trees: readonly LocalTree[], failures: Failures
 /** A copy under the object's name appears whole or not at all. A crash leaves a `.tmp` file, which nothing reads. */
 function place(object: Outgoing, target: string): void {
   const draft = path.join(path.dirname(target), `.${randomBytes(12).toString('hex')}.tmp`)
-  mkdirSync(path.dirname(target), { recursive: true })
+  makeFolders(path.dirname(target))
   try {
     if (object.size <= SMALL_BYTES) writeFileSync(draft, readFileSync(object.path), { flag: 'wx' })
     else copyFileSync(object.path, draft)

@@ -4,6 +4,7 @@ import { mkdirSync, readdirSync, renameSync, rmdirSync, rmSync } from 'node:fs'
 import path from 'node:path'
 import { lstatOrNone } from '../cache/file-stat.ts'
 import { explainFull } from '../io/full-disk.ts'
+import { makeFolders } from '../io/make-folders.ts'
 import type { LinkType } from '../repo/repo.ts'
 import type { Desk } from './desk.ts'
 import { recordScan } from './digest-path.ts'
@@ -64,7 +65,7 @@ export function removeEmptied(folder: string, top: string): void {
 
 async function placeFiles(desk: Desk, plan: OutputPlan, options: CarryOptions): Promise<void> {
   const { wanted, root } = plan
-  mkdirSync(path.dirname(root), { recursive: true })
+  makeFolders(path.dirname(root))
   const link = chooseLink(desk, wanted.kind, path.dirname(root))
   const isFolder = wanted.digest !== undefined && isTree(wanted.digest)
   const record = recordPlan(desk, plan)

@@ -1,9 +1,10 @@
 import type { Digest } from '@cairn/protocol/digest'
 import { CairnError } from '@cairn/protocol/error'
-import { chmodSync, copyFileSync, linkSync, lstatSync, mkdirSync, rmSync, statSync, symlinkSync, type Stats } from 'node:fs'
+import { chmodSync, copyFileSync, linkSync, lstatSync, rmSync, statSync, symlinkSync, type Stats } from 'node:fs'
 import path from 'node:path'
 import { isNoReflink, readSmall, reflink, writeNew } from '../cache/copy-file.ts'
 import { explainFull } from '../io/full-disk.ts'
+import { makeFolders } from '../io/make-folders.ts'
 import type { ObjectCache } from '../cache/object-cache.ts'
 import type { LinkType } from '../repo/repo.ts'
 import { copyLarge, LARGE_BYTES } from './copy-large.ts'
@@ -22,7 +23,7 @@ const tried = new Map<string, LinkType>()
  */
 export function chooseLink(desk: Desk, kind: 'stage' | 'data', folder: string): LinkType {
   const types = wantedLinks(desk, kind)
-  mkdirSync(desk.cache.dir, { recursive: true })
+  makeFolders(desk.cache.dir)
   const key = `${types.join()} ${desk.cache.dir} ${lstatSync(folder).dev}`
   const known = tried.get(key)
   if (known) return known
