@@ -432,6 +432,13 @@ const WORKSPACE: readonly BadInput[] = [
     says: /\/sys\/cache/,
   },
   {
+    name: 'a cache on a file system that takes no folders',
+    files: { '.dvc/config': '[cache]\n    dir = /proc/nowhere\n', 'new.txt': 'x' },
+    args: ['add', 'new.txt'],
+    code: 1,
+    says: /\/proc\/nowhere/,
+  },
+  {
     name: 'a folder that is read-only',
     files: { 'locked/x': 'x' },
     prepare: (dir) => chmodSync(path.join(dir, 'locked'), 0o555),
