@@ -16,7 +16,7 @@ export const command: Command = {
   name: 'get-url',
   summary: 'Bring a file or folder from a url or a path, and nothing else. Needs no repository here.',
   arguments: [
-    { name: '<url>', summary: 'A path, http(s)://…, or remote://NAME/path.' },
+    { name: '<url>', summary: 'A path, http(s)://…, s3://…, or remote://NAME/path.' },
     { name: '[out]', summary: 'Where it goes. Default: its own name, in this folder.' },
   ],
   options: [

@@ -4,6 +4,7 @@ import type { Digest } from '@cairn/protocol/digest'
 import { CairnError } from '@cairn/protocol/error'
 import { compareCodePoints, type TreeEntry } from '@cairn/protocol/tree'
 import type { Context, Options } from '../command.ts'
+import { mapLimit } from '../io/limit.ts'
 import { recordedOf } from '../pipeline/run-stage.ts'
 import { writeStage } from '../pipeline/save-stage.ts'
 import { stageMd5 } from '../pipeline/stage-md5.ts'
@@ -137,6 +138,11 @@ export const absent = (name: string): CairnError => new CairnError('FAILED', `de
 export function withLook(dep: Dep, look: UrlLook): Dep {
   const { size: _size, nfiles: _nfiles, hash: _hash, ...rest } = dep.extra ?? {}
   const nfiles = look.folder ? look.files.length : undefined
+  if (look.digest !== undefined) {
+    const { extra: _extra, ...bare } = dep
+    const recorded = { digest: look.digest, size: look.size ?? 0, nfiles: look.files.length }
+    return { ...bare, recorded, ...(Object.keys(rest).length > 0 && { extra: rest }) }
+  }
   return {
     ...dep,
     source: {
@@ -153,6 +159,9 @@ export function withLook(dep: Dep, look: UrlLook): Dep {
   }
 }
 
+/** Of a folder's files, at a time. */
+const BODIES = 8
+
 /** Takes all that stands behind a url into the cache: a file, or a folder as a tree. */
 export async function bringLook(
   source: UrlSource,
@@ -160,12 +169,11 @@ export async function bringLook(
   { cache }: Pick<Workspace, 'cache'>,
   { signal }: Pick<Context, 'signal'>,
 ): Promise<Digest> {
-  const entries: TreeEntry[] = []
-  for (const { path: file } of look.files) {
+  if (!look.folder) return (await source.bring('', cache, signal)).digest
+  const entries = await mapLimit(look.files, BODIES, async ({ path: file }): Promise<TreeEntry> => {
     const { digest } = await source.bring(file, cache, signal)
-    if (!look.folder) return digest
-    entries.push({ path: file, digest })
-  }
+    return { path: file, digest }
+  })
   return cache.storeTree(entries.toSorted((a, b) => compareCodePoints(a.path, b.path)))
 }
 

@@ -104,6 +104,7 @@ async function isCurrent(importing: Importing, stage: Stage): Promise<boolean> {
     if (look === undefined) return false
     const now = withLook(dep, look)
     return (
+      now.recorded?.digest === dep.recorded?.digest &&
       now.source?.etag === dep.source?.etag &&
       now.source?.checksum === dep.source?.checksum &&
       now.extra?.['size'] === dep.extra?.['size']

@@ -8,8 +8,8 @@ test('the url names the bucket and the folder in it', () => {
   expect(open(keys)).toMatchObject({ bucket: 'bucket', prefix: 'a/b/' })
 })
 
-test.each(['sse', 'sse_customer_key', 'acl', 'grant_read'])(
-  '%s is refused: without it objects would rest less protected',
+test.each(['sse', 'sse_customer_key', 'acl', 'grant_read', 'version_aware', 'worktree'])(
+  '%s is refused: without it objects would rest less protected, or elsewhere',
   (option) => {
     expect(() => open({ access_key_id: 'a', secret_access_key: 'b', [option]: 'x' })).toThrow(option)
   },

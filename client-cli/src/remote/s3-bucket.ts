@@ -1,12 +1,11 @@
 import { readFileSync } from 'node:fs'
 import http from 'node:http'
 import https from 'node:https'
-import path from 'node:path'
 import type { Client } from 'minio'
 import { CairnError, isCode } from '@cairn/protocol/error'
 import type { RemoteConfig } from '../repo/config.ts'
-
-type Env = Readonly<Record<string, string | undefined>>
+import { askCredentialProcess, type AwsKeys, type AwsProfile, readProfile } from './aws-profile.ts'
+import type { Env } from './credentials.ts'
 
 /** One folder of a bucket, and how to talk to it. */
 export interface S3Bucket {
@@ -27,12 +26,12 @@ export function openBucket(config: RemoteConfig, env: Env): S3Bucket {
   return { bucket: url.hostname, prefix: path === '' ? '' : `${path}/`, client: () => (loading ??= loadClient(settings)) }
 }
 
-/** Options of stock dvc that say how objects are protected: not heeding them in silence would store them otherwise than asked. */
+/** Options of stock dvc that say how objects are protected or filed: not heeding them in silence would store them otherwise than asked. */
 const UNHEEDED =
-  /^(sse|sse_kms_key_id|sse_customer_(algorithm|key)|acl|grant_(read|read_acp|write_acp|full_control)|configpath|allow_anonymous_login)$/
+  /^(sse|sse_kms_key_id|sse_customer_(algorithm|key)|acl|grant_(read|read_acp|write_acp|full_control)|version_aware|worktree)$/
 
 function refuseUnheeded({ name, options }: RemoteConfig): void {
-  const unheeded = Object.keys(options).filter((option) => UNHEEDED.test(option))
+  const unheeded = Object.keys(options).filter((option) => UNHEEDED.test(option) && !/^false$/i.test(options[option] ?? ''))
   if (unheeded.length === 0) return
   throw new CairnError('CONFIG', `remote '${name}': cairn does not know how to heed ${unheeded.join(', ')}`, {
     hint: 'Use stock dvc for this remote, or set them as defaults of the bucket and remove them here.',
@@ -42,16 +41,16 @@ function refuseUnheeded({ name, options }: RemoteConfig): void {
 interface Settings {
   endpoint: URL
   region: string
-  accessKey: string
-  secretKey: string
-  sessionToken: string | undefined
+  /** Without keys requests are not signed. */
+  keys: AwsKeys | (() => Promise<AwsKeys>)
   verify: boolean
   ca: string | undefined
 }
 
 async function loadClient(settings: Settings): Promise<Client> {
-  const { endpoint, region, accessKey, secretKey, sessionToken, verify, ca } = settings
+  const { endpoint, region, keys, verify, ca } = settings
   const { Client: S3 } = await loadPackage()
+  const { accessKey, secretKey, sessionToken } = typeof keys === 'function' ? await keys() : keys
   const useSSL = endpoint.protocol === 'https:'
   const { Agent } = useSSL ? https : http
   const trust = useSSL ? { rejectUnauthorized: verify, ...(ca !== undefined && { ca }) } : {}
@@ -82,51 +81,31 @@ function settingsOf({ name, options }: RemoteConfig, env: Env): Settings {
   const region = options['region'] ?? env['AWS_REGION'] ?? env['AWS_DEFAULT_REGION'] ?? profile['region'] ?? 'us-east-1'
   const scheme = /^false$/i.test(options['use_ssl'] ?? '') ? 'http' : 'https'
   const host = region === 'us-east-1' ? 's3.amazonaws.com' : `s3.${region}.amazonaws.com`
-  const endpoint = options['endpointurl'] ?? env['AWS_ENDPOINT_URL_S3'] ?? env['AWS_ENDPOINT_URL'] ?? `${scheme}://${host}`
+  const elsewhere = env['AWS_ENDPOINT_URL_S3'] ?? env['AWS_ENDPOINT_URL'] ?? profile['endpoint_url']
+  const endpoint = options['endpointurl'] ?? elsewhere ?? `${scheme}://${host}`
   if (!URL.canParse(endpoint)) throw new CairnError('CONFIG', `remote '${name}': endpointurl '${endpoint}' is no url`)
-  const own = options['access_key_id'] !== undefined
-  const named = options['profile'] !== undefined
-  const fromEnv = env['AWS_ACCESS_KEY_ID'] !== undefined && !own && !named
   const trust = options['ssl_verify']
   const isPath = trust !== undefined && !/^(true|false)$/i.test(trust)
-  const pick = (option: string, variable: string, key: string) => (own ? options[option] : fromEnv ? env[variable] : profile[key])
   return {
     endpoint: new URL(endpoint),
     region,
-    accessKey: pick('access_key_id', 'AWS_ACCESS_KEY_ID', 'aws_access_key_id') ?? '',
-    secretKey: pick('secret_access_key', 'AWS_SECRET_ACCESS_KEY', 'aws_secret_access_key') ?? '',
-    sessionToken: pick('session_token', 'AWS_SESSION_TOKEN', 'aws_session_token'),
+    keys: keysOf(options, env, profile),
     verify: !/^false$/i.test(trust ?? ''),
     ca: isPath ? readFileSync(trust, 'utf8') : undefined,
   }
 }
 
-/** The profile's keys out of `~/.aws/credentials`; empty without such a file. @throws CairnError CONFIG for a profile that is not there */
-function readProfile(options: RemoteConfig['options'], env: Env): Record<string, string> {
-  const file = options['credentialpath'] ?? env['AWS_SHARED_CREDENTIALS_FILE'] ?? path.join(env['HOME'] ?? '', '.aws/credentials')
-  const wanted = options['profile'] ?? env['AWS_PROFILE'] ?? 'default'
-  let text = ''
-  try {
-    text = readFileSync(file, 'utf8')
-  } catch (error) {
-    if (!isCode(error, 'ENOENT', 'ENOTDIR')) throw error
-  }
-  const found = parseProfiles(text).get(wanted)
-  if (found === undefined && options['profile'] !== undefined)
-    throw new CairnError('CONFIG', `the profile '${wanted}' is not in '${file}'`)
-  return found ?? {}
-}
-
-function parseProfiles(text: string): Map<string, Record<string, string>> {
-  const profiles = new Map<string, Record<string, string>>()
-  let current: Record<string, string> = {}
-  for (const line of text.split(/\r?\n/)) {
-    const section = /^\s*\[\s*(?:profile\s+)?(.*?)\s*\]/.exec(line)?.[1]
-    const pair = /^\s*([A-Za-z_][\w-]*)\s*=\s*(.*?)\s*$/.exec(line)
-    if (section !== undefined) profiles.set(section, (current = profiles.get(section) ?? {}))
-    else if (pair?.[1] !== undefined) current[pair[1].toLowerCase()] = pair[2] ?? ''
-  }
-  return profiles
+/** From one place only: the remote's options, the environment unless the remote names a profile, the profile, its program. */
+function keysOf(options: RemoteConfig['options'], env: Env, profile: AwsProfile): Settings['keys'] {
+  const keys = (accessKey = '', secretKey = '', sessionToken?: string): AwsKeys => ({ accessKey, secretKey, sessionToken })
+  if (/^true$/i.test(options['allow_anonymous_login'] ?? '')) return keys()
+  const own = options['access_key_id']
+  if (own !== undefined) return keys(own, options['secret_access_key'], options['session_token'])
+  if (env['AWS_ACCESS_KEY_ID'] !== undefined && options['profile'] === undefined)
+    return keys(env['AWS_ACCESS_KEY_ID'], env['AWS_SECRET_ACCESS_KEY'], env['AWS_SESSION_TOKEN'])
+  const program = profile['credential_process']
+  if (profile['aws_access_key_id'] === undefined && program !== undefined) return () => askCredentialProcess(program)
+  return keys(profile['aws_access_key_id'], profile['aws_secret_access_key'], profile['aws_session_token'])
 }
 
 /** The keys below a folder of the place, whole. */
@@ -152,13 +131,17 @@ export function s3Error(error: unknown, what: string): Error {
   const code = error instanceof Error && 'code' in error ? String(error.code) : ''
   const words = error instanceof Error ? error.message : String(error)
   const unreachable = /^E[A-Z]+$/.test(code)
-  return new CairnError(unreachable ? 'UNREACHABLE' : 'REMOTE_FAILED', `${what}: ${words || code}`, {
-    exit: 1,
-    cause: error,
-    ...(/AccessDenied|InvalidAccessKeyId|SignatureDoesNotMatch/.test(code) && {
-      hint: "Set access_key_id and secret_access_key with 'cairn remote modify --local', or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY.",
-    }),
-  })
+  return new CairnError(
+    unreachable ? 'UNREACHABLE' : 'REMOTE_FAILED',
+    `${what}: ${words || code || 'the bucket refuses, and gives no reason'}`,
+    {
+      exit: 1,
+      cause: error,
+      ...(/AccessDenied|InvalidAccessKeyId|SignatureDoesNotMatch/.test(code) && {
+        hint: "Set access_key_id and secret_access_key with 'cairn remote modify --local', or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY.",
+      }),
+    },
+  )
 }
 
 export const isMissing = (error: unknown): boolean => isCode(error, 'NotFound', 'NoSuchKey')

@@ -19,6 +19,8 @@ export interface UrlLook {
   /** The storage's own name for this content: S3 calls it `etag`, HTTP `checksum`. */
   etag?: string | undefined
   checksum?: string | undefined
+  /** Of a folder: what dvc makes of the names and etags in it. */
+  digest?: Digest | undefined
 }
 
 /** A file or folder outside of any repository, read only. Close it. */
@@ -50,8 +52,9 @@ export async function openUrlSource(
   const scheme = schemeOf(target.url)
   if (scheme === undefined) return undefined
   if (scheme === 'http' || scheme === 'https') return httpSource(target, context, repo)
+  if (scheme === 's3') return (await import('./s3-source.ts')).bucketSource(target, context)
   throw new CairnError('FAILED', `'${target.url}': ${scheme}:// is not supported`, {
-    hint: 'cairn reads paths, http:// and https://.',
+    hint: 'cairn reads paths, http://, https:// and s3://.',
   })
 }
 
