@@ -86,11 +86,15 @@ async function insertBlob(client: Queryable, projectId: number, blob: NewBlob): 
   return id
 }
 
-/** The foreign key waits for whoever is about to trash a base, and refuses one that is gone. */
+/**
+ * Locked as `trashEmptyBlobs` locks them, before the foreign key locks them for reading: of two that only read, each would
+ * wait for the other when both come to give up a delta that somebody else was quicker with.
+ */
 async function holdBases(client: Queryable, blobId: number, keys: readonly string[]): Promise<void> {
   const bases = [...new Set(keys)]
   const gone = (cause?: unknown) =>
     new CairnError('BASE_UNKNOWN', 'a blob that the delta builds on is gone', cause === undefined ? {} : { cause })
+  await client.query('select from blob where key = any ($1::text[]) order by id for update', [bases])
   try {
     const insert = 'insert into blob_base (blob_id, base_id) select $1, id from blob where key = any ($2::text[]) order by id'
     const { rowCount } = await client.query(insert, [blobId, bases])
