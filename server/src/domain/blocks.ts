@@ -31,7 +31,7 @@ export async function* inBlocks(source: Bytes): AsyncGenerator<Uint8Array> {
       block = undefined
       filled = 0
     }
-    free(chunk)
+    freeChunk(chunk)
   }
   if (block) yield block.subarray(0, filled)
 }
@@ -61,7 +61,7 @@ function takeBlock(): Buffer {
   return Buffer.from(memory)
 }
 
-/** Memory that others have parts of stays. */
-function free({ buffer, byteLength }: Uint8Array): void {
+/** Gives the memory of a chunk back at once, where no one else can have a part of it: its owner calls this after its last look. */
+export function freeChunk({ buffer, byteLength }: Uint8Array): void {
   if (buffer instanceof ArrayBuffer && buffer.byteLength === byteLength) buffer.transfer(0)
 }

@@ -50,13 +50,21 @@ function drain(req: Request, done: () => void): void {
 
 /**
  * Sends bytes at the pace of the reader. Head and status are the caller's. When `bytes` throws, or the reader takes nothing
- * for `idleSeconds`, the connection is cut, so that what arrived cannot be taken for complete.
+ * for `idleSeconds`, the connection is cut, so that what arrived cannot be taken for complete. `sent` is told of each chunk that
+ * nobody reads any more.
  */
-export async function sendStream(res: Response, bytes: Bytes, options: { idleSeconds: number }): Promise<void> {
+export async function sendStream(
+  res: Response,
+  bytes: Bytes,
+  options: { idleSeconds: number; sent?: (chunk: Uint8Array) => void },
+): Promise<void> {
   try {
     for await (const chunk of bytes) {
       if (res.destroyed) return
-      if (!res.write(chunk)) await drained(res, options.idleSeconds)
+      const flushed = (error?: Error | null) => {
+        if (!error) options.sent?.(chunk)
+      }
+      if (!res.write(chunk, flushed)) await drained(res, options.idleSeconds)
     }
     res.end()
   } catch (error) {

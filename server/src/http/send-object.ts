@@ -2,6 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { Request, Response } from 'express'
 import { isTree, md5Of } from '@cairn/protocol/digest'
 import { CairnError } from '@cairn/protocol/error'
+import { freeChunk } from '../domain/blocks.ts'
 import { loadObject, readObject } from '../domain/objects.ts'
 import type { ByteRange } from '../domain/ports/blob-store.ts'
 import type { ObjectRow, ProjectRow } from '../domain/ports/catalog.ts'
@@ -72,7 +73,8 @@ async function streamObject(context: HttpContext, res: Response, send: SendObjec
   const release = await context.admission.enter(STREAM_BYTES, { wait: stock, signal })
   try {
     const bytes = readObject(context.stores, project.id, row, { range, signal })
-    await sendStream(res, bytes, { idleSeconds: context.limits.bodyIdleSeconds })
+    // What is read for one answer is read for no other.
+    await sendStream(res, bytes, { idleSeconds: context.limits.bodyIdleSeconds, sent: freeChunk })
   } finally {
     release()
   }
