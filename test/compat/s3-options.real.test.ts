@@ -192,4 +192,34 @@ describe('what lies in a bucket', () => {
     }
     expect(brought[0]).toBe(brought[1])
   })
+
+  test('list-url lists a bucket, a remote and a folder', { timeout: 240_000 }, async () => {
+    const ours = await startProject(FROM_ENV, 'in')
+    const local = path.join(ours.dir, 'local')
+    mkdirSync(path.join(local, 'b/c'), { recursive: true })
+    for (const name of ['a', 'b/c/d']) writeFileSync(path.join(local, name), name)
+    const url = `s3://${s3.bucket}/${root}/in`
+    for (const args of [
+      [url],
+      [url, '-R', '--size'],
+      [url, '-T'],
+      [url, '-T', '--size', '-L', '1'],
+      [`${url}/sub`, '--size', '--fs-config', `endpointurl=${s3.endpoint}`],
+      [`${url}/one`, '--size'],
+      [`${url}/nothing`],
+      ['remote://store/sub', '-R'],
+      [local],
+      [local, '-R', '--size'],
+      ['local', '-T'],
+      ['local', '-T', '--size', '-L', '2'],
+      ['local/a', '--size'],
+      ['nothing'],
+    ]) {
+      const [mine, stock] = [await use('cairn', ours, 'list-url', ...args), await use('dvc', ours, 'list-url', ...args)]
+      expect(mine.code, `${args.join(' ')}\n${mine.stderr}`).toBe(stock.code)
+      // Of a folder of this machine stock gives the files in the order of the disk.
+      const order = args.includes('-T') ? (lines: string[]) => lines : (lines: string[]) => lines.toSorted()
+      expect(order(mine.stdout.split('\n')), args.join(' ')).toEqual(order(stock.stdout.split('\n')))
+    }
+  })
 })

@@ -2,11 +2,12 @@ import { lstatSync } from 'node:fs'
 import path from 'node:path'
 import { CairnError } from '@cairn/protocol/error'
 import { cpSync, renameSync, rmSync } from 'node:fs'
-import type { Command, Context } from '../command.ts'
+import type { Command, Context, Options } from '../command.ts'
 import { isUrl } from '../pipeline/stage-path.ts'
 import { locateUrl, openUrlSource } from '../remote/url-source.ts'
 import { findRoot, openRepo } from '../repo/open.ts'
 import type { Repo } from '../repo/repo.ts'
+import { FS_CONFIG, withFsConfig } from './fs-config.ts'
 import { importInWords } from './import.ts'
 import { placeFor, refuseStanding } from './import-target.ts'
 import { bringLook } from './imports.ts'
@@ -22,6 +23,7 @@ export const command: Command = {
   options: [
     { flags: '-f, --force', summary: 'Replace what stands in the place.' },
     { flags: '-j, --jobs <n>', summary: 'How many bodies at a time.' },
+    FS_CONFIG,
   ],
   examples: ['cairn get-url https://example.org/iris.csv', 'cairn get-url remote://origin/scans scans'],
   run: (context, args, options) => {
@@ -29,7 +31,7 @@ export const command: Command = {
     const place = placeFor(context.cwd, url, out)
     return importInWords(`failed to get '${url}' - `, async () => {
       refuseStanding(context.cwd, place, options['force'] === true)
-      await bringUrl(context, url, place)
+      await bringUrl(context, url, place, options)
     })
   },
 }
@@ -38,9 +40,9 @@ export const command: Command = {
 export const repoAround = (context: Context): Repo | undefined =>
   findRoot(context.cwd).root === undefined ? undefined : openRepo(context.cwd, context.env)
 
-async function bringUrl(context: Context, url: string, place: string): Promise<void> {
+async function bringUrl(context: Context, url: string, place: string, options: Options): Promise<void> {
   const repo = repoAround(context)
-  const target = locateUrl(repo, url)
+  const target = withFsConfig(locateUrl(repo, url), options)
   await withScratch(path.dirname(place), async (scratch) => {
     const source = await openUrlSource(target, context, repo)
     if (source === undefined) return copyPath(path.resolve(context.cwd, target.url), url, place, scratch.dir)

@@ -89,7 +89,7 @@ const sized = (row: ListRow, size: number | undefined): ListRow => (row.isdir &&
 const absentIn = (foreign: Foreign, at: string): CairnError =>
   new CairnError('FAILED', `The path '${at}' does not exist in '${foreign.url}'`)
 
-function levelsOf(options: Options): number {
+export function levelsOf(options: Options): number {
   const given = options['level']
   if (given === undefined) return Number.POSITIVE_INFINITY
   const levels = Number(given)
