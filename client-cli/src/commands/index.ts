@@ -160,6 +160,11 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: async () => ({ ...(await import('./list.ts')).command, name: 'ls' }),
   },
   {
+    name: 'list-url',
+    summary: 'Print what a url or a path holds. Needs no repository here.',
+    load: async () => (await import('./list-url.ts')).command,
+  },
+  {
     name: 'du',
     summary: 'Print how large what a repository holds is.',
     load: async () => (await import('./du.ts')).command,
