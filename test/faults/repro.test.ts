@@ -60,9 +60,11 @@ function startRepro(): { child: ChildProcess; ended: Promise<{ code: number | nu
   return { child, ended }
 }
 
+/** And until its paths are in the path locks, which they are a moment later. */
 async function untilSlowRuns(): Promise<void> {
+  const says = (name: string, text: string) => existsSync(file(name)) && read(name).includes(text)
   for (let turn = 0; turn < 500; turn++) {
-    if (existsSync(file('second.part')) && read('second.part') === 'two\n') return
+    if (says('second.part', 'two\n') && says('.dvc/tmp/rwlock', JSON.stringify(file('second')))) return
     await sleep(20)
   }
   throw new Error('the slow stage did not start')

@@ -1,6 +1,6 @@
 import { isDeepStrictEqual } from 'node:util'
 import { dumpDefinition } from './pipeline-document.ts'
-import { definitionsOf, readPipeline, stageOf, textOf, withoutEscapes } from './pipeline-file.ts'
+import { definitionsOf, type PipelineText, readPipeline, stageOf, textOf, withoutEscapes } from './pipeline-file.ts'
 import { folderOf, locate, relativeTo } from './stage-path.ts'
 import type { Stage } from './stage.ts'
 import { usesTemplates } from './template-marks.ts'
@@ -15,19 +15,23 @@ import { entriesOf, writeYaml, type YamlValue } from './yaml-text.ts'
 export function updatePipelineFile(previous: string | undefined, stage: Stage): string {
   if (stage.name === undefined) throw new Error(`${stage.file} has no stages by name`)
   const definition = dumpDefinition(stage)
+  const known = previous === undefined ? undefined : standingStage(previous, stage.file, stage.name)
+  if (known && isDeepStrictEqual(dumpDefinition(known), definition)) return previous ?? ''
   const node = previous === undefined ? undefined : readYaml(previous, stage.file)
   if (previous === undefined || node === undefined) return writeYaml(new Map([['stages', new Map([[stage.name, definition]])]]))
-  const known = standingStage(previous, stage.file, stage.name)
-  if (known && isDeepStrictEqual(dumpDefinition(known), definition)) return previous
   const top = new Map(entriesOf(valueOf(node)))
   const stages = new Map(entriesOf(top.get('stages')))
   top.set('stages', stages.set(stage.name, definition) as YamlValue)
   return editYaml(previous, top, stage.file)
 }
 
+/** A run writes one stage after the other, and the text stays what it is. */
+let lastRead: { text: string; file: string; read: PipelineText } | undefined
+
 /** The stage that stands in the text under a name; undefined when there is none, or a template. */
 function standingStage(text: string, file: string, name: string): Stage | undefined {
-  const read = readPipeline(text, file)
+  if (lastRead?.text !== text || lastRead.file !== file) lastRead = { text, file, read: readPipeline(text, file) }
+  const { read } = lastRead
   const found = definitionsOf(read).find((each) => each.name === name)
   if (!found || read.reader.map(found.field).has('foreach') || usesTemplates(found.field.node)) return undefined
   return stageOf(withoutEscapes(found), file, undefined, read.reader)

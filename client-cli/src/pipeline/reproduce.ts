@@ -44,35 +44,66 @@ export interface Work {
 /**
  * Brings stages up to date, in the order of the plan, which is made with the repository locked; with `jobs` several at once,
  * each after what it depends on. Each stage's file is written right after its command has succeeded, so a later call goes on
- * where this one was stopped, however it was stopped. The repository is locked except while only commands run; then the paths
- * that they use are. Returns, or throws, when every command has ended.
+ * where this one was stopped, however it was stopped. The repository is locked except while only commands run, from a moment
+ * after their start; then the paths that they use are. Returns, or throws, when every command has ended.
  * @throws CairnError STAGE_FAILED naming the stage; LOCKED when another run uses its paths
  */
 export async function reproduce(running: Running, planWork: () => Promise<Work>, options: ReproduceOptions): Promise<Reproduced> {
   const { jobs = 1 } = options
-  const commands = new Map<Stage, Promise<Ended>>()
+  const commands = new Map<Due, Promise<Ended>>()
   const ended: Ended[] = []
   let walk: Walk | undefined
+  const take = (one: Ended) => {
+    commands.delete(one.due)
+    ended.push(one)
+  }
+  async function goOn(): Promise<void> {
+    walk ??= createWalk(running, await planWork(), options)
+    do {
+      for (let one = ended.shift(); one; one = ended.shift()) await walk.settle(one)
+      while (commands.size < jobs) {
+        const due = await walk.advance()
+        if (!due) break
+        commands.set(due, runDue(walk.runningOf(due.stage), due))
+      }
+      const one = await firstOf(commands.values(), SHORT_MS)
+      if (one) take(one)
+    } while (ended.length > 0)
+    for (const due of commands.keys()) await due.enter()
+  }
   try {
-    for (;;) {
-      const patient = ended.length > 0 || commands.size > 0
-      const due = await withPatience(running, patient, async () => {
-        walk ??= createWalk(running, await planWork(), options)
-        for (let one = ended.shift(); one; one = ended.shift()) await walk.settle(one)
-        return commands.size < jobs ? walk.advance() : undefined
-      })
-      if (due && walk) commands.set(due.stage, runDue(walk.runningOf(due.stage), due))
-      if (due && commands.size < jobs && walk?.hasMore()) continue
-      if (commands.size === 0) break
-      const one = await Promise.race(commands.values())
-      commands.delete(one.due.stage)
-      ended.push(one)
-    }
+    do {
+      await withPatience(running, ended.length > 0 || commands.size > 0, goOn)
+      const one = await firstOf(commands.values())
+      if (one) take(one)
+    } while (ended.length > 0)
   } finally {
     for (const one of [...ended, ...(await Promise.all(commands.values()))]) await one.due.release()
     walk?.close()
   }
   return walk?.outcome() ?? { plan: [], changed: [], failed: [] }
+}
+
+/**
+ * A command that ends within this time runs with the repository locked: unlocking and locking it again costs as much as the command.
+ * Shorter than a cairn or dvc needs to start, so that one that the command runs finds the repository unlocked.
+ */
+const SHORT_MS = 40
+
+/** The first of the commands that ends, within the milliseconds; undefined when none does, or there is none. */
+async function firstOf(commands: Iterable<Promise<Ended>>, within?: number): Promise<Ended | undefined> {
+  const all: Array<Promise<Ended | undefined>> = [...commands]
+  if (all.length === 0) return undefined
+  if (within === undefined) return Promise.race(all)
+  let timer: NodeJS.Timeout | undefined
+  const late = new Promise<undefined>((resolve) => {
+    timer = setTimeout(() => resolve(undefined), within)
+  })
+  try {
+    return await Promise.race([...all, late])
+  } finally {
+    clearTimeout(timer)
+  }
 }
 
 interface Ended {
@@ -113,7 +144,6 @@ interface Walk {
   settle(ended: Ended): Promise<void>
   /** With what the stage's command needs. */
   runningOf(stage: Stage): Running
-  hasMore(): boolean
   close(): void
   /** Throws what stopped the walk. */
   outcome(): Reproduced
@@ -202,7 +232,6 @@ function createWalk(running: Running, work: Work, options: ReproduceOptions): Wa
       if (settled) finish(due.stage, 'changed')
     },
     runningOf: (stage) => visits.get(stage)?.running ?? running,
-    hasMore: () => queue.waiting() > 0,
     close: () => voices.closeAll(),
     outcome() {
       if (stopped) throw stopped.error

@@ -3,7 +3,7 @@ import path from 'node:path'
 import { type Digest, isLegacy, isTree } from '@cairn/protocol/digest'
 import { CairnError } from '@cairn/protocol/error'
 import { runCommand, type CommandOptions } from '../io/spawn.ts'
-import { addToGitIgnore } from '../repo/git-ignore.ts'
+import { addOneToGitIgnore } from '../repo/git-ignore.ts'
 import type { Report } from '../report/event.ts'
 import type { Content, Workspace } from '../workspace/workspace.ts'
 import { contentLike, currentParams, isCached, isLocal } from './observe.ts'
@@ -149,7 +149,7 @@ export async function recordOuts(
     const how = { kind, cache: out.cache && options.commit, relink: options.relink ?? true }
     const content = await workspace.save(out.path, { ...how, ...(legacy && { legacy, previous: out.recorded?.digest }) })
     if (content.size === 0 && content.nfiles === undefined) report({ type: 'warning', text: `'${out.path}' is empty.` })
-    const ignoreFile = out.cache ? addToGitIgnore(workspace.repo, out.path) : undefined
+    const ignoreFile = out.cache ? await addOneToGitIgnore(workspace.repo, out.path) : undefined
     if (ignoreFile !== undefined) touched.add(ignoreFile)
     if (ignoreFile !== undefined && stage.kind === 'legacy')
       report({ type: 'result', text: `Adding '${out.path}' to '${ignoreFile}'.` })

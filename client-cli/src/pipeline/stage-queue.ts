@@ -16,8 +16,6 @@ export interface StageQueue {
   drop(stage: Stage): Stage[]
   /** Nothing further starts. */
   stop(): void
-  /** Stages that have not started. */
-  waiting(): number
 }
 
 /** `plan`: dependencies first. */
@@ -55,7 +53,6 @@ export function createStageQueue(graph: Graph, plan: readonly Stage[]): StageQue
     stop() {
       waiting = []
     },
-    waiting: () => waiting.length,
   }
 }
 

@@ -27,10 +27,13 @@ export interface TurnOptions {
   confirm?: ((stage: Stage) => Promise<boolean>) | undefined
 }
 
-/** A stage whose command is due: its deps are recorded, its outs out of the way, its paths entered in the path locks. */
+/** A stage whose command is due: its deps are recorded, its outs out of the way, and nobody else uses its paths. */
 export interface Due {
   stage: Stage
   inputs: Stage
+  /** Enters its paths in the path locks, before the repository is unlocked while its command runs. */
+  enter: () => Promise<void>
+  /** Takes them out again, if they are in. */
   release: () => Promise<void>
 }
 
@@ -78,14 +81,20 @@ export function createStageTurn(
   }
 
   async function makeDue(stage: Stage, inputs: Stage): Promise<Due> {
-    const release = await locks.acquire(pathsOf(stage))
-    try {
-      await clearOuts(workspace, stage)
-      words.running(stage)
-      return { stage, inputs, release }
-    } catch (error) {
-      await release()
-      throw error
+    let leave: (() => Promise<void>) | undefined
+    await clearOuts(workspace, stage)
+    words.running(stage)
+    return {
+      stage,
+      inputs,
+      async enter() {
+        leave ??= await locks.acquire(pathsOf(stage))
+      },
+      async release() {
+        const left = leave?.()
+        leave = undefined
+        await left
+      },
     }
   }
 

@@ -10,14 +10,22 @@ import type { Repo } from './repo.ts'
  * not there yet (then call again once it is).
  */
 export function addToGitIgnore(repo: Repo, out: string): string | undefined {
-  const where = placeFor(repo, out)
-  if (where === undefined) return undefined
-  const text = readText(where.absolute) ?? ''
-  if (isListed(text, escapeEntry(where.entry)) || repo.git?.isIgnored(path.join(repo.root, out))) return undefined
+  const where = unlistedPlace(repo, out)
+  return where && !repo.git?.isIgnored(path.join(repo.root, out)) ? append(where) : undefined
+}
+
+/** The same for one output of many: one git is asked about all of them, see `Git.ignores`. */
+export async function addOneToGitIgnore(repo: Repo, out: string): Promise<string | undefined> {
+  const where = unlistedPlace(repo, out)
+  return where && !(await repo.git?.ignores(path.join(repo.root, out))) ? append(where) : undefined
+}
+
+function append({ absolute, file, entry }: Place): string {
+  const text = readText(absolute) ?? ''
   const newline = text.includes('\r\n') ? '\r\n' : '\n'
   const start = text === '' || text.endsWith('\n') ? text : text + newline
-  writeFileAtomic(where.absolute, start + escapeEntry(where.entry) + newline)
-  return where.file
+  writeFileAtomic(absolute, start + escapeEntry(entry) + newline)
+  return file
 }
 
 /** Takes the entry out again and removes a file that it leaves empty. Returns the root-relative file that changed. */
@@ -34,8 +42,20 @@ export function removeFromGitIgnore(repo: Repo, out: string): string | undefined
   return where.file
 }
 
+interface Place {
+  absolute: string
+  file: string
+  entry: string
+}
+
+/** undefined when the entry stands there already. */
+function unlistedPlace(repo: Repo, out: string): Place | undefined {
+  const where = placeFor(repo, out)
+  return where && !isListed(readText(where.absolute) ?? '', escapeEntry(where.entry)) ? where : undefined
+}
+
 /** undefined without Git, for paths outside of the repository, and in folders that do not exist. */
-function placeFor(repo: Repo, out: string): { absolute: string; file: string; entry: string } | undefined {
+function placeFor(repo: Repo, out: string): Place | undefined {
   if (repo.git === undefined || path.isAbsolute(out) || out.startsWith('../')) return undefined
   const folder = path.posix.dirname(out)
   const file = path.posix.join(folder, '.gitignore')

@@ -3,6 +3,7 @@ import path from 'node:path'
 import { CairnError, isCode } from '@cairn/protocol/error'
 import { capture, captureSync, type Captured } from '../io/spawn.ts'
 import { openBlobReader, type BlobReader } from './git-blobs.ts'
+import { openIgnoredReader, type IgnoredReader } from './git-ignored.ts'
 
 /** What Cairn asks of Git. All calls spawn `git`; objects are read through one `cat-file --batch`. Close it when done. */
 export interface Git {
@@ -27,6 +28,8 @@ export interface Git {
   commitsOf(path: string, most: number, signal: AbortSignal): Promise<string[]>
   /** Absolute paths. */
   isIgnored(path: string): boolean
+  /** As `isIgnored`, through one child for many questions: what others change in ignore files after the first may be missed. */
+  ignores(path: string): Promise<boolean>
   isTracked(path: string): boolean
   stage(paths: readonly string[]): void
   close(): Promise<void>
@@ -40,12 +43,15 @@ export function openGit(dir: string): Git | undefined {
 
 function gitAt(root: string, gitDir: string): Git {
   let blobs: BlobReader | undefined
+  let ignored: IgnoredReader | undefined
   const ask = (...args: string[]) => runGit(root, args)
   const lines = (...args: string[]) =>
     ask(...args)
       .stdout.toString()
       .split('\n')
       .filter((line) => line !== '')
+  // 128 is git's answer for a path that can be in no work tree: outside of it, or beyond a symlink.
+  const isIgnored = (file: string) => ask('check-ignore', '--no-index', '--quiet', '--', asGitPath(root, file)).code === 0
   const head = () => readHead(gitDir) ?? (lines('rev-parse', '--verify', '--quiet', 'HEAD')[0] || undefined)
 
   return {
@@ -82,8 +88,15 @@ function gitAt(root: string, gitDir: string): Git {
         throw error
       }
     },
-    // 128 is git's answer for a path that can be in no work tree: outside of it, or beyond a symlink.
-    isIgnored: (file) => ask('check-ignore', '--no-index', '--quiet', '--', asGitPath(root, file)).code === 0,
+    isIgnored,
+    async ignores(file) {
+      ignored ??= openIgnoredReader(root)
+      const answer = await ignored.ask(asGitPath(root, file))
+      if (answer !== undefined) return answer
+      // Such a path ends the child; alone it gets its answer, or the reason why there is none.
+      ignored = undefined
+      return isIgnored(file)
+    },
     isTracked: (file) =>
       mayBeTracked(gitDir, path.relative(root, file)) &&
       ask('--literal-pathspecs', 'ls-files', '--error-unmatch', '--', asGitPath(root, file)).code === 0,
@@ -95,8 +108,9 @@ function gitAt(root: string, gitDir: string): Git {
       }
     },
     async close() {
-      await blobs?.close()
+      await Promise.all([blobs?.close(), ignored?.close()])
       blobs = undefined
+      ignored = undefined
     },
   }
 }
