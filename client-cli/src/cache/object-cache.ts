@@ -59,6 +59,8 @@ export interface ObjectCache extends ObjectSink {
   storeFile(digest: Digest, path: string, how: 'copy' | 'hardlink' | 'reflink', known?: FileStat): void
   /** An empty file to write an object into, which `adopt` then names, or `discard` removes. */
   draft(): string
+  /** A draft of these bytes. `onChunk` sees each before it is written. Nothing is left when they break off. @throws CairnError STORAGE_FULL */
+  draftOf(bytes: AsyncIterable<Uint8Array>, signal: AbortSignal, onChunk: (chunk: Uint8Array) => void): Promise<string>
   /** Makes a draft the object; the caller has hashed the draft's very bytes. */
   adopt(draft: string, digest: Digest): void
   discard(draft: string): void
@@ -183,6 +185,7 @@ export function openObjectCache(
       adopt(draft, digest)
     },
     draft: () => incoming.write(() => undefined, 0o600),
+    draftOf: incoming.writeFrom,
     discard: incoming.discard,
     adopt,
     store(digest, bytes) {

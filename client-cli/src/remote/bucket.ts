@@ -1,11 +1,9 @@
 import { createHash } from 'node:crypto'
-import { mkdirSync, readFileSync } from 'node:fs'
 import path from 'node:path'
 import { CairnError } from '@cairn/protocol/error'
-import { writeFileAtomic } from '../io/atomic-write.ts'
-import { isUnwritable } from '../io/full-disk.ts'
 import type { HttpClient } from './http-client.ts'
 import { readBytes } from './http-exchange.ts'
+import { type MemoryFile, memoryFile } from './memory-file.ts'
 
 /** What going straight to a server's bucket takes. Given by whoever opens the remote. */
 export interface BucketOptions {
@@ -37,7 +35,7 @@ export interface Bucket {
   close(): void
 }
 
-export function openBucket(options: BucketOptions): Bucket {
+export function openServerBucket(options: BucketOptions): Bucket {
   const clients = new Map<string, Promise<HttpClient | undefined>>()
   let opened: HttpClient[] = []
   let mayTry = !isRemembered(options)
@@ -53,7 +51,7 @@ export function openBucket(options: BucketOptions): Bucket {
   }
   const giveUp = (why: string) => {
     leave(why)
-    remember(options)
+    memoryOf(options).remember(options.server.href, Date.now())
     return undefined
   }
 
@@ -116,30 +114,9 @@ function reachOf(hostname: string): number {
   return 2
 }
 
-const memoryOf = ({ dir }: BucketOptions): string => path.join(dir, 'out-of-reach.json')
+const memoryOf = ({ dir }: BucketOptions): MemoryFile => memoryFile(path.join(dir, 'out-of-reach.json'))
 
 function isRemembered(options: BucketOptions): boolean {
-  const at = readMemory(memoryOf(options))[options.server.href]
+  const at = memoryOf(options).read(options.server.href)
   return typeof at === 'number' && Math.abs(Date.now() - at) < REMEMBERED_MS
-}
-
-function remember(options: BucketOptions): void {
-  const file = memoryOf(options)
-  try {
-    mkdirSync(options.dir, { recursive: true })
-    writeFileAtomic(file, JSON.stringify({ ...readMemory(file), [options.server.href]: Date.now() }))
-  } catch (error) {
-    // It saves a look next time, and no more.
-    if (!isUnwritable(error)) throw error
-  }
-}
-
-function readMemory(file: string): Record<string, unknown> {
-  try {
-    const parsed: unknown = JSON.parse(readFileSync(file, 'utf8'))
-    return typeof parsed === 'object' && parsed !== null ? (parsed as Record<string, unknown>) : {}
-  } catch {
-    // A cache: whatever is wrong with it, one more look repairs it.
-    return {}
-  }
 }

@@ -30,7 +30,7 @@ export function createCairnRemote(options: CairnRemoteOptions): Remote {
   const { name, url, info, http, cache, bucket } = options
   const api = createCairnApi(http, info)
   const direct = bucket && createDirectApi(http, info, bucket)
-  const deltas = options.deltas === false ? undefined : createDeltaApi(http, info)
+  const deltas = options.deltas === false ? undefined : createDeltaApi(http, info, api.fetchRange)
   const ask = async (digests: readonly Digest[], { signal }: TransferOptions) => {
     if (digests.length === 0) return new Set<Digest>()
     return (await api.missing(digests, { intent: 'pull', session: undefined, signal })).missing

@@ -2,11 +2,12 @@ import type { RemoteInfo } from '@cairn/protocol/api'
 import { type Chunk, unpackChunks } from '@cairn/protocol/chunks'
 import { type DeltaStream, openDelta } from '@cairn/protocol/delta-stream'
 import { type Digest, packDigests } from '@cairn/protocol/digest'
-import { type ErrorCode } from '@cairn/protocol/error'
-import { isCode } from '@cairn/protocol/error'
+import { CairnError, type ErrorCode, isCode } from '@cairn/protocol/error'
 import { CHUNKS_TYPE, DELTA_TYPE, DIGESTS_TYPE } from '@cairn/protocol/limits'
+import type { Span } from '../cache/byte-spans.ts'
 import type { HttpClient } from './http-client.ts'
 import { type HttpBody, readBytes } from './http-exchange.ts'
+import type { FetchRange } from './range-api.ts'
 
 /** The requests about differences, one function each. They throw what HttpClient throws. */
 export interface DeltaApi {
@@ -21,8 +22,8 @@ export interface DeltaApi {
     signal: AbortSignal,
   ): Promise<T | undefined>
   chunks(digest: Digest, signal: AbortSignal): Promise<Chunk[]>
-  /** A part that fits into memory; `end` is not in it. */
-  part(digest: Digest, range: { start: number; end: number }, signal: AbortSignal): Promise<Uint8Array>
+  /** A part that fits into memory. @throws CairnError OBJECT_UNKNOWN, REMOTE_FAILED when it is no part that comes */
+  part(digest: Digest, span: Span, signal: AbortSignal): Promise<Uint8Array>
   /** Whether the whole of a large object takes longer on this line than hashing it here and there. Asks once; reads a MiB of the object. */
   isSlow(digest: Digest, signal: AbortSignal): Promise<boolean>
 }
@@ -34,7 +35,7 @@ const PROBE_BYTES = 1024 * 1024
  */
 const SLOW_BYTES_PER_SECOND = 80e6
 
-export function createDeltaApi(http: HttpClient, info: RemoteInfo): DeltaApi {
+export function createDeltaApi(http: HttpClient, info: RemoteInfo, fetchRange: FetchRange): DeltaApi {
   let offered = info.capabilities.includes('deltas')
   let slow: Promise<boolean> | undefined
   const at = (path: string) => `${info.base}/${path}`
@@ -47,16 +48,23 @@ export function createDeltaApi(http: HttpClient, info: RemoteInfo): DeltaApi {
       throw error
     }
   }
-  const part: DeltaApi['part'] = (digest, { start, end }, signal) => {
-    const headers = { range: `bytes=${start}-${end - 1}` }
-    return http.send({ method: 'GET', path: at(`objects/${digest}`), headers, signal }, (answer) =>
-      readBytes(answer, end - start),
-    )
+  const read = async (digest: Digest, { start, end }: Span, signal: AbortSignal, begin: () => void) => {
+    const bytes = Buffer.allocUnsafe(end - start)
+    let filled = 0
+    const add = (chunk: Uint8Array) => {
+      bytes.set(chunk, filled)
+      filled += chunk.length
+    }
+    const outcome = await fetchRange(digest, () => ({ start: start + filled, end }), { begin, add }, signal)
+    if (outcome === 'gone') throw new CairnError('OBJECT_UNKNOWN', `the server has no object '${digest}' any more`)
+    if (outcome === 'no ranges') throw new CairnError('REMOTE_FAILED', `the server sends '${digest}' as a whole only`)
+    return bytes.subarray(0, filled)
   }
+  /** From the first byte: a new connection is no slow one. */
   const measure = async (digest: Digest, signal: AbortSignal) => {
-    const start = performance.now()
-    const { length } = await part(digest, { start: 0, end: PROBE_BYTES }, signal)
-    return length / ((performance.now() - start) / 1000) < SLOW_BYTES_PER_SECOND
+    let begun = performance.now()
+    const { length } = await read(digest, { start: 0, end: PROBE_BYTES }, signal, () => (begun = performance.now()))
+    return length / ((performance.now() - begun) / 1000) < SLOW_BYTES_PER_SECOND
   }
   return {
     offered: () => offered,
@@ -92,7 +100,7 @@ export function createDeltaApi(http: HttpClient, info: RemoteInfo): DeltaApi {
           async (answer) => unpackChunks(await readBytes(answer)),
         ),
       ),
-    part,
+    part: (digest, span, signal) => read(digest, span, signal, () => undefined),
     isSlow: (digest, signal) => (slow ??= measure(digest, signal)),
   }
 }

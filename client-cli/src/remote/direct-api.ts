@@ -2,7 +2,7 @@ import path from 'node:path'
 import type { DirectCommitAnswer, DirectGetAnswer, DirectPutAnswer, RemoteInfo } from '@cairn/protocol/api'
 import type { Digest } from '@cairn/protocol/digest'
 import { type CairnError, isCode } from '@cairn/protocol/error'
-import { type Bucket, type BucketOptions, openBucket } from './bucket.ts'
+import { type Bucket, type BucketOptions, openServerBucket } from './bucket.ts'
 import { type DirectJournal, openDirectJournal } from './direct-journal.ts'
 import type { HttpClient } from './http-client.ts'
 
@@ -37,7 +37,7 @@ export interface DirectApi {
 }
 
 export function createDirectApi(http: HttpClient, info: RemoteInfo, options: BucketOptions): DirectApi {
-  const bucket: Bucket = openBucket(options)
+  const bucket: Bucket = openServerBucket(options)
   let withdrawn = false
 
   const ask = async <T>(what: string, body: unknown, query: string, signal: AbortSignal): Promise<T | undefined> => {

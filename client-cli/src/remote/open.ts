@@ -1,10 +1,9 @@
-import { mkdirSync, readFileSync } from 'node:fs'
+import { readFileSync } from 'node:fs'
 import path from 'node:path'
 import type { RemoteInfo } from '@cairn/protocol/api'
 import { CairnError, isCode } from '@cairn/protocol/error'
 import { API_VERSION } from '@cairn/protocol/limits'
 import type { Context } from '../command.ts'
-import { writeFileAtomic } from '../io/atomic-write.ts'
 import type { RemoteConfig } from '../repo/config.ts'
 import { schemeOf } from '../repo/config-schema.ts'
 import type { Repo } from '../repo/repo.ts'
@@ -16,6 +15,7 @@ import { createDvcHttpRemote } from './dvc-http-remote.ts'
 import { createHttpClient, type HttpClient } from './http-client.ts'
 import { readText } from './http-exchange.ts'
 import type { SourceCache } from './outgoing.ts'
+import { memoryFile } from './memory-file.ts'
 import type { Remote } from './remote.ts'
 
 /** A plain HTTP server gets one request an object, so it takes more of them at once to be quick. */
@@ -142,15 +142,11 @@ interface Known {
 }
 
 async function findServer(repo: Repo, url: string, http: HttpClient, signal: AbortSignal): Promise<RemoteInfo | undefined> {
-  const file = path.join(repo.tmpDir, 'cairn', 'remotes.json')
-  const known = readKnown(file)
-  const before = known[url]
+  const memory = memoryFile(path.join(repo.tmpDir, 'cairn', 'remotes.json'))
+  const before = memory.read(url) as Known | undefined
   if (before && Date.now() - before.at < BELIEVED_MS) return before.info
   const info = await askServer(http, url, signal)
-  if (info) {
-    mkdirSync(path.dirname(file), { recursive: true })
-    writeFileAtomic(file, JSON.stringify({ ...known, [url]: { info, at: Date.now() } satisfies Known }))
-  }
+  if (info) memory.remember(url, { info, at: Date.now() } satisfies Known)
   return info
 }
 
@@ -197,14 +193,4 @@ function parseInfo(text: string): RemoteInfo | undefined {
     )
   }
   return { ...info, capabilities: Array.isArray(info.capabilities) ? info.capabilities.map(String) : [] }
-}
-
-function readKnown(file: string): Record<string, Known> {
-  try {
-    const parsed: unknown = JSON.parse(readFileSync(file, 'utf8'))
-    return typeof parsed === 'object' && parsed !== null ? (parsed as Record<string, Known>) : {}
-  } catch {
-    // A cache: whatever is wrong with it, asking again repairs it.
-    return {}
-  }
 }
