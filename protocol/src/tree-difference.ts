@@ -12,14 +12,20 @@ const BLOCK_BYTES = 4096
 
 /**
  * The difference between two trees that come as bytes; holds a piece of each. undefined when it has more than `limit` bytes
- * or the trees are written in a way that is not dvc's, so that the whole is to be sent.
+ * or the trees are written in a way that is not dvc's, so that the whole is to be sent. `onFresh` gets each entry of the tree
+ * that the base does not have so, as it is written.
  */
-export async function encodeTreeDelta(base: Chunks, tree: Chunks, limit: number): Promise<Uint8Array | undefined> {
+export async function encodeTreeDelta(
+  base: Chunks,
+  tree: Chunks,
+  limit: number,
+  onFresh: (entry: Buffer) => void = () => undefined,
+): Promise<Uint8Array | undefined> {
   const [before, after] = [openWindow(base), openWindow(tree)]
   const delta = createTreeDeltaWriter()
   try {
     while (delta.size() <= limit) {
-      const step = nextStep(before, after, delta)
+      const step = nextStep(before, after, delta, onFresh)
       if (step === 'end') return delta.end(limit)
       if (step === 'give-up') return undefined
       if (!(await Promise.all([before.more(step.before), after.more(step.after)])).includes(true)) throw new Error('no progress')
@@ -70,7 +76,7 @@ function openWindow(chunks: Chunks): Window {
 type Step = 'end' | 'give-up' | { before: boolean; after: boolean }
 
 /** Goes on as far as the windows reach; both stand at the beginning of an entry. Says which has to be read on. */
-function nextStep(before: Window, after: Window, delta: TreeDeltaWriter): Step {
+function nextStep(before: Window, after: Window, delta: TreeDeltaWriter, onFresh: (entry: Buffer) => void): Step {
   for (;;) {
     const same = commonStart(before.rest, after.rest)
     const wholeBefore = same === before.rest.length
@@ -94,22 +100,27 @@ function nextStep(before: Window, after: Window, delta: TreeDeltaWriter): Step {
       return short > MAX_ENTRY_BYTES ? 'give-up' : { before: old === undefined, after: fresh === undefined }
     }
     if (old.length === 0 && fresh.length === 0) return 'end'
-    takeEntry(before, after, { old, fresh }, delta)
+    if (takeEntry(before, after, { old, fresh }, delta)) onFresh(fresh)
   }
 }
 
-/** One of the two entries goes, or both do for being the same file's. */
-function takeEntry(before: Window, after: Window, { old, fresh }: { old: Buffer; fresh: Buffer }, delta: TreeDeltaWriter): void {
+/** One of the two entries goes, or both do for being the same file's. True when the fresh one went. */
+function takeEntry(
+  before: Window,
+  after: Window,
+  { old, fresh }: { old: Buffer; fresh: Buffer },
+  delta: TreeDeltaWriter,
+): boolean {
   const order = old.length === 0 ? 1 : fresh.length === 0 ? -1 : comparePaths(pathIn(old), pathIn(fresh))
   if (order < 0) {
     delta.skip(old.length)
     before.drop(old.length)
-    return
+    return false
   }
   if (order > 0) {
     delta.insert(fresh)
     after.drop(fresh.length)
-    return
+    return true
   }
   const start = commonStart(old, fresh)
   const end = commonEnd(old.subarray(start), fresh.subarray(start))
@@ -119,6 +130,7 @@ function takeEntry(before: Window, after: Window, { old, fresh }: { old: Buffer;
   delta.copy(end)
   before.drop(old.length)
   after.drop(fresh.length)
+  return true
 }
 
 /** How many bytes agree. Most of it is left to memcmp. */

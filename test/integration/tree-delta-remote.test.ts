@@ -175,13 +175,18 @@ describe('a server that is asked for a tree', () => {
 
 describe('a server that is sent a changed tree', () => {
   /** Answers the question for roots with everything, trees with `trees`, and lets the commit pass. */
-  const pushTo = async (trees: (req: IncomingMessage, res: ServerResponse) => void) => {
+  const pushTo = async (
+    trees: (req: IncomingMessage, res: ServerResponse) => void,
+    more: { packs?: (res: ServerResponse, nth: number) => void; commits?: (res: ServerResponse, nth: number) => void } = {},
+  ) => {
     const kept = stocked.file('kept in the cache and in no tree')
     const file = stocked.file('content 7')
     const old = stocked.tree(files(1000))
     const fresh = stocked.tree(files(1000, { more: md5('more') }))
     stocked.file('more')
     const packed: Buffer[] = []
+    let commits = 0
+    const storeAll = (res: ServerResponse) => res.end(JSON.stringify({ stored: 1, exists: 0, refused: [] }))
     answer = (req, res, body) => {
       if (req.url?.includes('objects/missing')) {
         res.setHeader('cairn-session', '11111111-1111-4111-8111-111111111111')
@@ -190,11 +195,12 @@ describe('a server that is sent a changed tree', () => {
       } else if (req.url?.includes('/trees?')) trees(req, res)
       else if (req.url?.includes('/packs')) {
         packed.push(body)
-        res.end(JSON.stringify({ stored: 1, exists: 0, refused: [] }))
-      } else res.end(JSON.stringify({ linked: [fresh] }))
+        ;(more.packs ?? storeAll)(res, packed.length)
+      } else if (more.commits) more.commits(res, ++commits)
+      else res.end(JSON.stringify({ linked: [fresh] }))
     }
     const result = await remote().push([localTree(stocked.cache, fresh)], [], quietly({ earlier: () => Promise.resolve([old]) }))
-    return { result, sent: Buffer.concat(packed), kept, file }
+    return { result, packed, sent: Buffer.concat(packed), kept, file }
   }
   const lacks =
     (...digests: Digest[]) =>
@@ -204,12 +210,44 @@ describe('a server that is sent a changed tree', () => {
 
   test('gets what differs, and of the files only those that the tree names, in its order', async () => {
     const kept = digestOf('kept in the cache and in no tree')
-    const { result, sent } = await pushTo(lacks(md5('more'), kept, md5('content 7')))
+    const { result, sent } = await pushTo(lacks(md5('content 7'), kept, md5('more')))
     expect(result).toMatchObject({ failed: [] })
     expect(asked.filter((request) => request.includes('trees?'))).toEqual([expect.stringContaining('base=')])
     expect(sent.includes('kept in the cache')).toBe(false)
-    expect(sent.indexOf('content 7')).toBeLessThan(sent.indexOf('more'))
     expect(sent.includes('content 7')).toBe(true)
+  })
+
+  test('gets what the tree adds beside it, and not again when it asks for that', async () => {
+    const { result, packed } = await pushTo(lacks(md5('more')))
+    expect(result).toMatchObject({ failed: [], pushed: 2 })
+    expect(packed.map((pack) => pack.includes('more'))).toEqual([true])
+  })
+
+  test('and had what the tree adds does not count it as sent', async () => {
+    const exists = (res: ServerResponse) => res.end(JSON.stringify({ stored: 0, exists: 1, refused: [] }))
+    const { result } = await pushTo(lacks(), { packs: exists })
+    expect(result).toMatchObject({ failed: [], pushed: 1 })
+  })
+
+  test('and refuses what the tree adds gets it again when it asks for it', async () => {
+    const refuseFirst = (res: ServerResponse, nth: number) => {
+      if (nth > 1) return void res.end(JSON.stringify({ stored: 1, exists: 0, refused: [] }))
+      res.writeHead(422, { 'content-type': 'application/json' }).end('{"code": "BAD_PACK", "message": "no"}')
+    }
+    const { result, packed } = await pushTo(lacks(md5('more')), { packs: refuseFirst })
+    expect(result).toMatchObject({ failed: [], pushed: 2 })
+    expect(packed).toHaveLength(2)
+  })
+
+  test('and loses what the tree added gets it again before the commit', async () => {
+    const lost = JSON.stringify({ code: 'TREE_INCOMPLETE', message: 'gone', data: { missing: [md5('more')] } })
+    const commits = (res: ServerResponse, nth: number) => {
+      if (nth > 1) res.end(JSON.stringify({ linked: [] }))
+      else res.writeHead(409, { 'content-type': 'application/json' }).end(lost)
+    }
+    const { result, packed } = await pushTo(lacks(md5('more')), { commits })
+    expect(result).toMatchObject({ failed: [] })
+    expect(packed.map((pack) => pack.includes('more'))).toEqual([true, true])
   })
 
   test.each(['BASE_UNKNOWN', 'BAD_DELTA', 'DIGEST_MISMATCH', 'BAD_TREE', 'NOT_FOUND', 'BODY_TOO_LARGE'])(
@@ -221,7 +259,7 @@ describe('a server that is sent a changed tree', () => {
           .writeHead(code === 'BASE_UNKNOWN' ? 409 : 422, { 'content-type': 'application/json' })
           .end(JSON.stringify({ code, message: 'no' }))
       })
-      expect(result).toMatchObject({ failed: [], pushed: 1 })
+      expect(result).toMatchObject({ failed: [], pushed: 2 })
       expect(asked.filter((request) => request.includes('trees?')).map((request) => request.includes('base='))).toEqual([
         true,
         false,

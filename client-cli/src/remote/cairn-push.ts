@@ -43,6 +43,7 @@ async function pushOnce(push: CairnPush): Promise<Omit<PushResult, 'requests'>> 
     jobs,
     concurrency,
     meter: createMeter(options.report, 'Pushing'),
+    early: new Set(),
     waiting: new Map(),
     pushed: 0,
     bytes: 0,
@@ -97,6 +98,7 @@ function countTrees(run: PushRun, committed: readonly LocalTree[]): void {
 /** What vanished from the server between the question and the commit. */
 async function sendLost(run: PushRun, trees: readonly LocalTree[], named: unknown): Promise<void> {
   const lost = new Set(Array.isArray(named) ? (named as Digest[]) : [])
+  run.early.clear()
   const entries = await sendTrees(
     run,
     trees.filter((tree) => lost.has(tree.digest)),

@@ -1,10 +1,11 @@
-import { type Digest, isLegacy, isTree, md5Of } from '@cairn/protocol/digest'
+import { type Digest, isLegacy, isTree, makeDigest, md5Of } from '@cairn/protocol/digest'
 import { filePieces } from '../io/file-pieces.ts'
 
 const PIECE_BYTES = 256 * 1024
 /** As dvc and Cairn write an entry. Inside of a string its quotes would have backslashes, so it is never found in a path. */
 const BEFORE = '{"md5": "'
 const AFTER = '", "relpath": "'
+const ENTRY = /^\[?\{"md5": "([0-9a-f]{32})", "relpath": "/
 const NEEDLE_BYTES = BEFORE.length + 32 + AFTER.length
 
 /**
@@ -27,4 +28,10 @@ export async function namesInOrder(tree: { digest: Digest; path: string }, files
     rest = bytes.subarray(Math.max(at, bytes.length - NEEDLE_BYTES + 1))
   }
   return false
+}
+
+/** The file that an entry of a tree names, as it is written there; undefined when it is written in another way. */
+export function fileIn(entry: Buffer, tree: Digest): Digest | undefined {
+  const md5 = ENTRY.exec(entry.toString('latin1', 0, NEEDLE_BYTES + 1))?.[1]
+  return md5 === undefined ? undefined : makeDigest(md5, { legacy: isLegacy(tree) })
 }

@@ -14,7 +14,7 @@ const WINDOW = 4096
 /** Sends objects, in the order given as far as they go in packs; doubles once. What cannot be sent is noted in the run. */
 export async function sendObjects(run: PushRun, lists: ReadonlyArray<Iterable<Digest>>): Promise<void> {
   const digests = createDigestList()
-  for (const list of lists) for (const digest of list) digests.add(digest)
+  for (const list of lists) for (const digest of list) if (!run.early.has(digest)) digests.add(digest)
   const refused: Outgoing[] = []
   await inParallel(tasks(run, digests, refused), run.concurrency)
   // The server hashes every member, so the client does not: a refused one was damaged here or on the way. On the way is worth

@@ -30,6 +30,8 @@ export interface PushRun extends CairnPush {
   pushed: number
   bytes: number
   meter: Meter
+  /** Files that were sent before the server could ask for them. */
+  early: Set<Digest>
   /** Sizes of the trees that the server was sent. */
   waiting: Map<Digest, number>
 }

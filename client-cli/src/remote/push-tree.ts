@@ -5,8 +5,9 @@ import { fileOf } from '@cairn/protocol/tree'
 import { encodeTreeDelta } from '@cairn/protocol/tree-difference'
 import { filePieces } from '../io/file-pieces.ts'
 import { createDigestList } from './digest-list.ts'
-import { namesInOrder } from './names-in-tree.ts'
+import { fileIn, namesInOrder } from './names-in-tree.ts'
 import { type Outgoing, takeSound } from './outgoing.ts'
+import { sendEarly } from './push-early.ts'
 import { noteRefusal, type PushRun } from './push-run.ts'
 import type { LocalTree } from './remote.ts'
 
@@ -55,13 +56,28 @@ async function sendAgainst(run: PushRun, tree: Outgoing, base: Digest): Promise<
   try {
     const before = filePieces(run.cache.pathOf(base), PIECE_BYTES)
     const after = filePieces(tree.path, PIECE_BYTES)
-    const delta = await encodeTreeDelta(before, after, limit)
-    return delta && (await run.api.trees.sendDelta(tree.digest, { base, delta }, sendOptions(run)))
+    const fresh: Digest[] = []
+    const delta = await encodeTreeDelta(before, after, limit, (entry) => {
+      const file = fileIn(entry, tree.digest)
+      if (file) fresh.push(file)
+    })
+    return delta && (await sendBeside(run, fresh, () => run.api.trees.sendDelta(tree.digest, { base, delta }, sendOptions(run))))
   } catch (error) {
     if (isCode(error, 'BASE_UNKNOWN')) return 'base-unknown'
     // A base that vanished meanwhile costs bytes, and no push.
     if (isCode(error, 'ENOENT', ...NO_DELTA)) return undefined
     throw error
+  }
+}
+
+async function sendBeside<T>(run: PushRun, files: readonly Digest[], send: () => Promise<T>): Promise<T> {
+  const early = sendEarly(run, files)
+  // Its failure is told below.
+  early.catch(() => undefined)
+  try {
+    return await send()
+  } finally {
+    await early
   }
 }
 
