@@ -4,6 +4,7 @@ import { summarize } from '../../client-cli/src/transfer/outcome.ts'
 import { CAIRN, createWorkstation, folderDigest, type Finished, run, type Workstation } from '../rig/project.ts'
 import { realParts } from '../rig/real-parts.ts'
 import type { Form, Row } from './big-project-rows.ts'
+import { foretold } from './foretold.ts'
 import { withoutDrawing } from './without-drawing.ts'
 
 export type Client = 'cairn' | 'dvc'
@@ -96,6 +97,7 @@ function shaped(stdout: string, form: Form): unknown {
   if (form === 'text') return stdout
   if (form === 'boxes') return [...stdout.matchAll(/\| (\S(?:.*?\S)?) \|/g)].map(([, label]) => label).toSorted()
   if (form === 'edges') return edgesOf(stdout)
+  if (form === 'foretold') return foretold(stdout)
   try {
     const value = JSON.parse(stdout) as object
     if (form === 'any order') return inOrder(value)
