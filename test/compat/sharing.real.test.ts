@@ -1,6 +1,7 @@
 import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { writeArtifacts } from '../rig/artifacts.ts'
 import { createWorkstation, folderDigest, run, type Finished, type Workstation } from '../rig/project.ts'
 import { realParts } from '../rig/real-parts.ts'
 
@@ -115,6 +116,35 @@ describe('beside stock dvc', () => {
       expect((await use(client, station, 'get', source.dir, 'code')).code).toBe(1)
     }
     expect(folderDigest(ours.dir)).toBe(folderDigest(theirs.dir))
+  })
+
+  test('artifacts get brings the same', { timeout: 120_000 }, async () => {
+    const models = createWorkstation()
+    stations.push(models)
+    await writeArtifacts(models)
+    for (const args of [
+      ['model'],
+      ['model', '--rev', 'v1.0.0'],
+      ['model', '--rev', 'v99.0.0'],
+      ['model', '--stage', 'prod'],
+      ['model', '--stage', 'dev'],
+      ['model', '--stage', 'nosuch'],
+      ['sub:inner'],
+      ['sub/dvc.yaml:inner', '-o', 'other'],
+      ['inner'],
+      ['plain'],
+    ]) {
+      const [ours, theirs] = await Promise.all(
+        CLIENTS.map(async (client) => {
+          const station = createWorkstation()
+          stations.push(station)
+          const { code, stdout } = await use(client, station, 'artifacts', 'get', models.dir, ...args)
+          rmSync(path.join(station.dir, '.dvc'), { recursive: true, force: true })
+          return { code, stdout, brought: folderDigest(station.dir) }
+        }),
+      )
+      expect(ours, args.join(' ')).toEqual(theirs)
+    }
   })
 
   test('gc leaves the same objects in every scope', { timeout: 120_000 }, async () => {

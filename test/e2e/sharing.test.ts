@@ -1,6 +1,7 @@
 import { existsSync, mkdirSync, readFileSync, rmSync, symlinkSync, unlinkSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
+import { writeArtifacts } from '../rig/artifacts.ts'
 import { startPlainHttpRemote } from '../rig/plain-http-remote.ts'
 import { CAIRN, createWorkstation, folderDigest, run, type Workstation } from '../rig/project.ts'
 
@@ -97,6 +98,22 @@ test('get and list need no repository, and read a Git url like a path', async ()
   await nowhere.cairn('get-url', path.join(source.dir, 'code'))
   expect(read(nowhere, 'code/plain.txt')).toBe('git\n')
   expect((await run('ls', ['-A'], { cwd: nowhere.dir })).stdout).toBe('code\nd\n')
+})
+
+test('artifacts get brings a version, or what a stage has, out of a path and a Git url', async () => {
+  const [models, nowhere] = [createWorkstation(), createWorkstation()]
+  stations.push(models, nowhere)
+  await writeArtifacts(models)
+  const get = (...args: string[]) => nowhere.tryCairn('artifacts', 'get', ...args)
+  expect(await get(models.dir, 'model')).toMatchObject({ code: 0, stdout: "Downloaded 1 file(s) to 'model.bin'\n" })
+  expect(read(nowhere, 'model.bin')).toBe('weights 3\n')
+  expect((await get(models.dir, 'model', '--stage', 'prod')).stderr).toContain('already exists locally')
+  await get(models.dir, 'model', '--stage', 'prod', '-f')
+  expect(read(nowhere, 'model.bin')).toBe('weights 1\n')
+  await get(`file://${models.dir}`, 'plain', '-o', 'plain')
+  expect(read(nowhere, 'plain')).toContain('artifacts:')
+  for (const asked of [['nosuch'], ['model', '--rev', 'v99.0.0'], ['inner'], ['model', '--rev', 'v1.0.0', '--stage', 'prod']])
+    expect(await get(models.dir, ...asked), asked.join(' ')).toMatchObject({ code: 1, stdout: '' })
 })
 
 test('import-url over HTTP records what the server calls the content', async () => {

@@ -60,7 +60,7 @@ export const readingOf = (
 })
 
 /** Where the bytes are: on the other repository's default remote, or in its cache when it has none. */
-async function showUrl(reading: Reading, at: string): Promise<void> {
+export async function showUrl(reading: Reading, at: string): Promise<void> {
   const { foreign, context, remote } = reading
   const tracked = await trackedOf(reading)
   const whole = tracked.find(({ out }) => out.path === at)

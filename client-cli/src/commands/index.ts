@@ -145,6 +145,11 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: async () => (await import('./get.ts')).command,
   },
   {
+    name: 'artifacts get',
+    summary: 'Bring a version of an artifact out of another repository.',
+    load: async () => (await import('./artifacts-get.ts')).command,
+  },
+  {
     name: 'get-url',
     summary: 'Bring a file or folder from a url or a path, and nothing else.',
     load: async () => (await import('./get-url.ts')).command,

@@ -34,6 +34,8 @@ export interface Foreign {
   files(): Promise<ForeignFile[]>
   /** In bytes, as the file system or Git stores them; without those that stand in neither. `''` is the root. */
   folderSizes(folders: readonly string[]): Promise<ReadonlyMap<string, number>>
+  /** The same at another commit; ends with this one, and is not closed by itself. @throws CairnError FAILED */
+  at(rev: string): Promise<Foreign>
   close(): Promise<void>
 }
 
@@ -107,6 +109,7 @@ async function openAt(
     files: () => (tree.rev === 'workspace' ? Promise.resolve(walkFiles(repo)) : listCommit(repo, tree)),
     folderSizes: async (folders) =>
       tree.rev === 'workspace' ? statFolders(repo, folders) : sizesInCommit(repo, tree.rev, folders),
+    at: (rev) => openAt(url, root, git, { ...options, rev, cleanUp: () => undefined }),
     async close() {
       await git?.close()
       options.cleanUp()
