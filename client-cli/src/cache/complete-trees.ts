@@ -1,9 +1,10 @@
 import { type Digest, isLegacy, kindOf, md5Of, PACKED_DIGEST_BYTES, writeHex } from '@cairn/protocol/digest'
 import { isCode } from '@cairn/protocol/error'
-import { mkdirSync, readFileSync } from 'node:fs'
+import { readFileSync } from 'node:fs'
 import path from 'node:path'
 import { writeFileAtomic } from '../io/atomic-write.ts'
 import { isUnwritable } from '../io/full-disk.ts'
+import { makeFolders } from '../io/make-folders.ts'
 import { statOrNone, type Timestamps } from './file-stat.ts'
 
 /**
@@ -113,7 +114,7 @@ function readIfThere(file: string): Buffer {
 
 function write(file: string, { state, trees }: { state: Buffer; trees: ReadonlySet<string> }): void {
   try {
-    mkdirSync(path.dirname(file), { recursive: true })
+    makeFolders(path.dirname(file))
     writeFileAtomic(file, Buffer.concat([state, Buffer.from([...trees].join(''), 'latin1')]))
   } catch (error) {
     // Only speed is lost.

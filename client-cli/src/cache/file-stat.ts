@@ -1,7 +1,8 @@
 import { isCode } from '@cairn/protocol/error'
-import { closeSync, lstatSync, mkdirSync, openSync, statSync, unlinkSync, writeSync, type Stats } from 'node:fs'
+import { closeSync, lstatSync, openSync, statSync, unlinkSync, writeSync, type Stats } from 'node:fs'
 import path from 'node:path'
 import { isUnwritable } from '../io/full-disk.ts'
+import { makeFolders } from '../io/make-folders.ts'
 
 /**
  * What tells one state of a file from another. Milliseconds keep about 0.2 µs of the file system's nanoseconds, at a third
@@ -56,7 +57,7 @@ const NEVER: Timestamps = { fine: false, settled: () => false }
 /** Tries the file system below `dir` with one small file. Where nothing can be written, nothing is ever settled. */
 export function probeTimestamps(dir: string): Timestamps {
   try {
-    mkdirSync(dir, { recursive: true })
+    makeFolders(dir)
     return tryTimestamps(dir)
   } catch (error) {
     if (isUnwritable(error)) return NEVER

@@ -50,8 +50,7 @@ export function openIncoming(cacheDir: string, options: { tmpDir: string; shared
   const open = () => {
     const near = path.join(options.tmpDir, 'cairn', 'incoming')
     makeDir(cacheDir)
-    makeFolders(near)
-    folder = lstatSync(near).dev === lstatSync(cacheDir).dev ? near : path.join(cacheDir, 'cairn-incoming')
+    folder = isBeside(near, cacheDir) ? near : path.join(cacheDir, 'cairn-incoming')
     makeDir(folder)
     removeAbandoned(folder)
     return folder
@@ -136,6 +135,17 @@ export function openIncoming(cacheDir: string, options: { tmpDir: string; shared
       throw explainFull(error, cacheDir)
     }
   }
+}
+
+/** Makes a folder, if it may be made. True when files can be moved from there to the cache. */
+export function isBeside(folder: string, cacheDir: string): boolean {
+  try {
+    makeFolders(folder)
+  } catch (error) {
+    if (isCode(error, 'EROFS', 'EACCES', 'EPERM')) return false
+    throw error
+  }
+  return lstatSync(folder).dev === lstatSync(cacheDir).dev
 }
 
 /** What killed runs left behind. Another machine's runs are told from dead ones by age, in milliseconds. */

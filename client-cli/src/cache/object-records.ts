@@ -1,9 +1,10 @@
 import { type Digest, kindOf, md5Of } from '@cairn/protocol/digest'
 import { isCode } from '@cairn/protocol/error'
-import { appendFileSync, mkdirSync, readFileSync, statSync } from 'node:fs'
+import { appendFileSync, readFileSync, statSync } from 'node:fs'
 import path from 'node:path'
 import { writeFileAtomic } from '../io/atomic-write.ts'
 import { isUnwritable } from '../io/full-disk.ts'
+import { makeFolders } from '../io/make-folders.ts'
 import type { FileStat } from './file-stat.ts'
 
 /** The stats of cached objects at the moment their bytes were known to be right. */
@@ -38,7 +39,7 @@ export function openObjectRecords(file: string): ObjectRecords {
       if (!records?.isDirty()) return
       // Appends of two processes interleave by whole records; what a crash tears is recognised by its length.
       try {
-        mkdirSync(path.dirname(file), { recursive: true })
+        makeFolders(path.dirname(file))
         const whole = records.shouldCompact() || sizeOf(file) % RECORD_BYTES !== 0
         if (whole) writeFileAtomic(file, records.live())
         else appendFileSync(file, records.fresh())

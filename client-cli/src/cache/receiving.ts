@@ -7,7 +7,7 @@ import { explainFull } from '../io/full-disk.ts'
 import { makeFolders } from '../io/make-folders.ts'
 import { addSpan, missingSpans, prefixLength, type Span } from './byte-spans.ts'
 import { follow } from './follow.ts'
-import { removeAbandoned } from './incoming.ts'
+import { isBeside, removeAbandoned } from './incoming.ts'
 import { md5OfBytes } from './md5.ts'
 
 /** An object that comes in pieces, in any order, and is none before all of it was hashed. One of the last three has to be called. */
@@ -74,9 +74,8 @@ export function openReceptions(
 function openFolder(cacheDir: string, tmpDir: string): string {
   const near = path.join(tmpDir, 'cairn', 'receiving')
   makeFolders(cacheDir)
-  makeFolders(near)
   const own = md5OfBytes(Buffer.from(tmpDir)).slice(0, 12)
-  const folder = lstatSync(near).dev === lstatSync(cacheDir).dev ? near : path.join(cacheDir, 'cairn-receiving', own)
+  const folder = isBeside(near, cacheDir) ? near : path.join(cacheDir, 'cairn-receiving', own)
   makeFolders(folder)
   removeAbandoned(folder, KEPT_MS)
   return folder

@@ -1,10 +1,11 @@
 import { type Digest, isTree, KIND_LEGACY, KIND_TREE, makeDigest, md5Of, readHex, writeHex } from '@cairn/protocol/digest'
 import { isCode } from '@cairn/protocol/error'
-import { closeSync, mkdirSync, openSync, readdirSync, readFileSync, readSync, rmSync } from 'node:fs'
+import { closeSync, openSync, readdirSync, readFileSync, readSync, rmSync } from 'node:fs'
 import path from 'node:path'
 import { crc32 } from 'node:zlib'
 import { writeFileAtomic } from '../io/atomic-write.ts'
 import { isUnwritable } from '../io/full-disk.ts'
+import { makeFolders } from '../io/make-folders.ts'
 import type { FileStat } from './file-stat.ts'
 
 /** What is known of the files below one folder, or of single files: for each the stat that its md5 was taken at. */
@@ -54,7 +55,7 @@ export function openStatCache(dir: string): StatCache {
     load: (key) => readTable(fileOf(key), key) ?? findRenamed(dir, key),
     save(key, table) {
       try {
-        mkdirSync(dir, { recursive: true })
+        makeFolders(dir)
         writeFileAtomic(fileOf(key), tablePieces(key, table))
       } catch (error) {
         // Only speed is lost, and a status on a read-only or full disk must still answer.

@@ -1,8 +1,9 @@
-import { lstatSync, mkdirSync, rmSync, writeFileSync } from 'node:fs'
+import { lstatSync, rmSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import type { Digest } from '@cairn/protocol/digest'
 import { removeAbandoned } from '../cache/incoming.ts'
 import { isUnwritable } from '../io/full-disk.ts'
+import { makeFolders } from '../io/make-folders.ts'
 
 /** Which objects are on their way in one piece: what a killed run has left here goes in parts the next time. */
 export interface DirectJournal {
@@ -22,7 +23,7 @@ export function openDirectJournal(dir: string): DirectJournal {
     isBegun: (digest) => lstatSync(fileOf(digest), { throwIfNoEntry: false }) !== undefined,
     begin(digest) {
       try {
-        mkdirSync(dir, { recursive: true })
+        makeFolders(dir)
         if (!swept) removeAbandoned(dir, KEPT_MS)
         swept = true
         writeFileSync(fileOf(digest), '')

@@ -1,7 +1,8 @@
-import { mkdirSync, readFileSync } from 'node:fs'
+import { readFileSync } from 'node:fs'
 import path from 'node:path'
 import { writeFileAtomic } from '../io/atomic-write.ts'
 import { isUnwritable } from '../io/full-disk.ts'
+import { makeFolders } from '../io/make-folders.ts'
 
 /** What was learnt of servers, by their urls: it saves a question next time, and no more. Whatever is wrong with the file, asking again repairs it. */
 export interface MemoryFile {
@@ -15,7 +16,7 @@ export function memoryFile(file: string): MemoryFile {
     read: (url) => readAll(file)[url],
     remember(url, value) {
       try {
-        mkdirSync(path.dirname(file), { recursive: true })
+        makeFolders(path.dirname(file))
         writeFileAtomic(file, JSON.stringify({ ...readAll(file), [url]: value }))
       } catch (error) {
         if (!isUnwritable(error)) throw error

@@ -1,9 +1,10 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
-import { closeSync, fstatSync, ftruncateSync, mkdirSync, openSync, readFileSync, rmSync, writeSync } from 'node:fs'
+import { closeSync, fstatSync, ftruncateSync, openSync, readFileSync, rmSync, writeSync } from 'node:fs'
 import path from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { CairnError, isCode } from '@cairn/protocol/error'
 import { captureSync } from '../io/spawn.ts'
+import { makeFolders } from '../io/make-folders.ts'
 import type { Repo } from './repo.ts'
 
 const TRIES = 7
@@ -51,7 +52,7 @@ export function waitingForLocks<T>(fn: () => Promise<T>): Promise<T> {
 }
 
 async function acquire(file: string, signal: AbortSignal): Promise<() => void> {
-  mkdirSync(path.dirname(file), { recursive: true })
+  makeFolders(path.dirname(file))
   for (let attempt = 1; ; attempt++) {
     signal.throwIfAborted()
     const release = tryLock(file)

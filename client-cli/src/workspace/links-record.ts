@@ -1,9 +1,10 @@
 import { type Digest, isDigest } from '@cairn/protocol/digest'
 import { isCode } from '@cairn/protocol/error'
-import { mkdirSync, readFileSync } from 'node:fs'
+import { readFileSync } from 'node:fs'
 import path from 'node:path'
 import { writeFileAtomic } from '../io/atomic-write.ts'
 import { isUnwritable } from '../io/full-disk.ts'
+import { makeFolders } from '../io/make-folders.ts'
 
 /**
  * The outputs that Cairn stored or placed, with what they held: those that are no longer outputs and did not change are
@@ -34,7 +35,7 @@ export function openLinksRecord(file: string): LinksRecord {
     flush() {
       if (!changed) return
       try {
-        mkdirSync(path.dirname(file), { recursive: true })
+        makeFolders(path.dirname(file))
         writeFileAtomic(file, [...load()].map(([placed, digest]) => `${digest} ${JSON.stringify(placed)}\n`).join(''))
         changed = false
       } catch (error) {
