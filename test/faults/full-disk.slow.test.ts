@@ -1,4 +1,7 @@
-import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { once } from 'node:events'
+import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, symlinkSync, writeFileSync } from 'node:fs'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
 import path from 'node:path'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { randomBlock, seeded, writeSmallFiles } from '../rig/images.ts'
@@ -78,6 +81,19 @@ describe.skipIf(reason !== undefined)("on a workstation's full disk", () => {
     expect(readFileSync(file('data.bin')).equals(versions[0] as Buffer)).toBe(true)
   })
 
+  test('import-url of more than there is room for says so, and leaves nothing', async () => {
+    const origin = createServer((_, answer) => answer.end(random(12, 3))).listen(0, '127.0.0.1')
+    try {
+      await once(origin, 'listening')
+      const { port } = origin.address() as AddressInfo
+      expectFull(await station.tryCairn('import-url', `http://127.0.0.1:${port}/large`, 'large'))
+    } finally {
+      origin.close()
+    }
+    expect([existsSync(file('large')), existsSync(file('large.dvc'))]).toEqual([false, false])
+    expectNoDrafts()
+  })
+
   test('with not a byte left, what edits a file of DVC leaves that file as it was', async () => {
     writeFileSync(file('in'), 'in\n')
     await station.cairn('run', '-f', 'copy.dvc', '-d', 'in', '-M', 'out', 'cp in out')
@@ -134,6 +150,22 @@ describe.skipIf(reason !== undefined)('between a workstation and a server', () =
     station.git('clone', '-q', station.dir, dir)
     return station.at(dir)
   }
+
+  test('a push and a fetch do without what they would write to .dvc/tmp', async () => {
+    await track(77)
+    const frozen = mountSmallDisk(1)
+    try {
+      renameSync(path.join(station.dir, '.dvc/tmp'), path.join(station.home, 'tmp'))
+      symlinkSync(frozen.dir, path.join(station.dir, '.dvc/tmp'))
+      frozen.freeze()
+      expect((await station.cairn('push')).stdout).toBe('1001 files pushed\n')
+      renameSync(path.join(station.dir, '.dvc/cache'), path.join(station.home, 'cache'))
+      expect((await station.cairn('fetch')).stdout).toBe('1001 files fetched\n')
+      expect((await station.cairn('status', '-c')).stdout).toContain('in sync')
+    } finally {
+      frozen.remove()
+    }
+  })
 
   test.each([
     ['with a little room', 4 * MIB],

@@ -14,6 +14,8 @@ export interface SmallDisk {
   /** Gives back what `fill` took. */
   empty(): void
   grow(mebibytes: number): void
+  /** Nothing can be written any more. */
+  freeze(): void
   remove(): void
 }
 
@@ -42,6 +44,7 @@ export function mountSmallDisk(mebibytes: number): SmallDisk {
     fill: (leave = 0) => writeFiller(filler, () => free() - leave),
     empty: () => rmSync(filler, { force: true }),
     grow: (size) => execFileSync('mount', ['-o', `remount,size=${size}m`, dir]),
+    freeze: () => execFileSync('mount', ['-o', 'remount,ro', dir]),
     remove() {
       execFileSync('umount', ['--lazy', dir])
       rmSync(dir, { recursive: true, force: true })
