@@ -37,8 +37,10 @@ export async function findMissing(
   packed: Uint8Array,
   request: SessionRequest,
 ): Promise<{ session: SessionRow; missing: Uint8Array }> {
-  const session = await ensureSession(stores, project, request)
-  const { missing, present } = await stores.catalog.findMissing(project.id, packed)
+  const [session, { missing, present }] = await Promise.all([
+    ensureSession(stores, project, request),
+    stores.catalog.findMissing(project.id, packed),
+  ])
   if (present.length > 0) await stores.catalog.addLease(session.id, present)
   return { session, missing }
 }

@@ -159,9 +159,9 @@ async function leaseTree(
 ): Promise<void> {
   const row = await findRow(stores, project.id, digest)
   const members = found.vouched ? [found.vouched.base, ...found.vouched.others] : found.present
-  for (let from = 0; from < members.length; from += LEASE_IDS)
-    await stores.catalog.addLease(session, members.slice(from, from + LEASE_IDS))
-  if (row) await stores.catalog.addLease(session, [row.id])
+  const ids = row ? [...members, row.id] : members
+  for (let from = 0; from < ids.length; from += LEASE_IDS)
+    await stores.catalog.addLease(session, ids.slice(from, from + LEASE_IDS))
 }
 
 async function* once(bytes: Uint8Array): AsyncGenerator<Uint8Array> {

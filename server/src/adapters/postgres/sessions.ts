@@ -8,9 +8,10 @@ import { inTransaction, type Queryable } from './pool.ts'
 type Sessions = Pick<Catalog, 'openSession' | 'renewSession' | 'addLease' | 'closeSession' | 'expireSessions'>
 
 const COLUMNS = 'id, project_id as "projectId", expires_at as "expiresAt"'
+/** What follows is committed without waiting for the disk: a crash of the database may take it back, with whatever came after it. */
+const SOON = `with soon as materialized (select set_config('synchronous_commit', 'off', true))`
 const ADD_LEASE = 'insert into lease (session_id, objects) values ($1, $2)'
-/** Committed without waiting for the disk. */
-const ADD_LEASE_SOON = `with soon as materialized (select set_config('synchronous_commit', 'off', true))
+const ADD_LEASE_SOON = `${SOON}
   insert into lease (session_id, objects) select $1, $2 from soon`
 const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/
 
@@ -18,7 +19,9 @@ export function createSessions(pool: pg.Pool): Sessions {
   return {
     openSession: async (projectId, tokenId, intent, lifetimeSeconds) => {
       const { rows } = await pool.query<SessionRow>(
-        `insert into session (project_id, token_id, intent, expires_at) values ($1, $2, $3, now() + make_interval(secs => $4)) returning ${COLUMNS}`,
+        `${SOON}
+         insert into session (project_id, token_id, intent, expires_at)
+         select $1, $2, $3, now() + make_interval(secs => $4) from soon returning ${COLUMNS}`,
         [projectId, tokenId, intent, lifetimeSeconds],
       )
       const session = rows[0]
@@ -28,7 +31,8 @@ export function createSessions(pool: pg.Pool): Sessions {
     renewSession: async (projectId, sessionId, lifetimeSeconds) => {
       if (!UUID.test(sessionId)) return undefined
       const { rows } = await pool.query<SessionRow>(
-        `update session set expires_at = greatest(expires_at, now() + make_interval(secs => $3))
+        `${SOON}
+         update session set expires_at = greatest(expires_at, now() + make_interval(secs => $3)) from soon
          where id = $1 and project_id = $2 and expires_at > now() returning ${COLUMNS}`,
         [sessionId, projectId, lifetimeSeconds],
       )

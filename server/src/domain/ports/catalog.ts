@@ -216,6 +216,7 @@ export interface Catalog {
   ): Promise<Array<{ id: number; projectId: number; key: string; size: number; objects: ObjectRow[] }>>
   markVerified(blobIds: readonly number[]): Promise<void>
 
+  /** Neither waits for the disk: a crash of the database may take the last second's back, and whoever names such a session starts over. */
   openSession(projectId: number, tokenId: string, intent: 'push' | 'pull', lifetimeSeconds: number): Promise<SessionRow>
   /** Extends a session of this project; undefined when there is none or it has expired. */
   renewSession(projectId: number, sessionId: string, lifetimeSeconds: number): Promise<SessionRow | undefined>
