@@ -202,8 +202,8 @@ export interface TableBuilder {
   /** Adds a file whose md5 comes later. Returns its row. */
   add(path: string, stat: FileStat): number
   setMd5(row: number, hex: string): void
-  /** 16 bytes of `from`, at `offset`. */
-  setMd5Bytes(row: number, from: Buffer, offset: number): void
+  /** Those of `count` rows of a table, from its row `first` on. */
+  copyMd5s(row: number, table: StatTable, first: number, count: number): void
   setStat(row: number, stat: FileStat): void
   /** The row stays, but will not vouch for the file next time. */
   distrust(row: number): void
@@ -244,7 +244,7 @@ export function createTableBuilder(capacity = 256): TableBuilder {
       return row
     },
     setMd5: (row, hex) => void md5s.write(hex, row * 16, 16, 'hex'),
-    setMd5Bytes: (row, from, offset) => void from.copy(md5s, row * 16, offset, offset + 16),
+    copyMd5s: (row, table, first, count) => void table.md5s.copy(md5s, row * 16, first * 16, (first + count) * 16),
     setStat,
     distrust(row) {
       stats[row * STAT_FIELDS] = Number.NaN

@@ -2,6 +2,7 @@ import { type Digest, makeDigest } from '@cairn/protocol/digest'
 import { CairnError, isCode } from '@cairn/protocol/error'
 import type { TreeEntry } from '@cairn/protocol/tree'
 import type { Stats } from 'node:fs'
+import path from 'node:path'
 import type { ObjectCache } from '../cache/object-cache.ts'
 import { createTableBuilder, rowMatches, rowMd5, type StatTable, type TableBuilder } from '../cache/stat-cache.ts'
 import type { Ignore } from '../repo/ignore.ts'
@@ -60,6 +61,7 @@ export async function scanFolder(root: string, options: ScanOptions): Promise<Sc
   const { known, legacy } = options
   const scan = emptyScan(root, legacy, known?.paths.length)
   const findRow = createRowFinder(known)
+  const copy = createCopier(scan.rows, known)
   let matched = 0
   try {
     await walkFolder(root, options, {
@@ -72,14 +74,14 @@ export async function scanFolder(root: string, options: ScanOptions): Promise<Sc
         else if (stat.dev !== scan.device) scan.otherDevices.set(row, stat.dev)
         scan.bytes += stat.size
         if (known && before !== undefined && rowMatches(known, before, stat)) {
-          scan.rows.setMd5Bytes(row, known.md5s, before * 16)
+          copy.row(before, row)
           matched++
         } else if (
           known &&
           before !== undefined &&
           isSameObject(options.cache, makeDigest(rowMd5(known, before), { legacy }), stat, viaLink)
         ) {
-          scan.rows.setMd5Bytes(row, known.md5s, before * 16)
+          copy.row(before, row)
         } else scan.unknown.push(row)
       },
       folderLink: (relative) => void scan.folderLinks.push(relative),
@@ -91,6 +93,7 @@ export async function scanFolder(root: string, options: ScanOptions): Promise<Sc
   } catch (error) {
     throw explainUnreadable(error)
   }
+  copy.end()
   scan.known = known
   if (known && matched === scan.rows.count && matched === known.paths.length) scan.unchanged = known
   return scan
@@ -114,16 +117,39 @@ export function emptyScan(root: string, legacy: boolean, capacity = 256): Scan {
 }
 
 /** The files come in the order of the table, so nearly every row is found by looking at the next one. */
-function createRowFinder(known: StatTable | undefined): (path: string) => number | undefined {
+function createRowFinder(known: StatTable | undefined): (file: string) => number | undefined {
   if (!known) return () => undefined
   let next = 0
   let rowOf: Map<string, number> | undefined
-  return (path) => {
-    if (known.paths[next] === path) return next++
+  return (file) => {
+    if (known.paths[next] === file) return next++
     rowOf ??= new Map(known.paths.map((each, row) => [each, row]))
-    const row = rowOf.get(path)
+    const row = rowOf.get(file)
     if (row !== undefined) next = row + 1
     return row
+  }
+}
+
+/** Copies md5s of the table, rows that follow each other in one go. */
+function createCopier(
+  rows: TableBuilder,
+  known: StatTable | undefined,
+): { row(before: number, after: number): void; end(): void } {
+  let [from, to, count] = [0, 0, 0]
+  const end = () => {
+    if (known && count > 0) rows.copyMd5s(to, known, from, count)
+    count = 0
+  }
+  return {
+    row(before, after) {
+      if (before !== from + count || after !== to + count) {
+        end()
+        from = before
+        to = after
+      }
+      count++
+    },
+    end,
   }
 }
 
@@ -152,6 +178,6 @@ export function entriesOf(rows: TableBuilder, legacy: boolean): TreeEntry[] {
 
 export function explainUnreadable(error: unknown): unknown {
   if (!isCode(error, 'EACCES', 'EPERM') || !(error instanceof Error)) return error
-  const file = 'path' in error ? String(error.path) : ''
+  const file = 'path' in error ? path.resolve(String(error.path)) : ''
   return new CairnError('COMMAND_FAILED', `cannot read '${file}': permission denied`, { cause: error })
 }

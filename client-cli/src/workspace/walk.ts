@@ -28,11 +28,11 @@ const QUIETLY = { throwIfNoEntry: false } as const
 /** Visits every file below a folder with one lstat each. What vanishes while walking is left out. */
 export async function walkFolder(root: string, options: WalkOptions, visitor: WalkVisitor): Promise<void> {
   const pace = createPace(options.signal)
+  const near = fromHere(root)
   await walk('', false)
 
   async function walk(relative: string, nested: boolean): Promise<void> {
-    const folder = relative === '' ? root : `${root}/${relative}`
-    const names = readNames(folder)
+    const names = readNames(relative === '' ? near : `${near}/${relative}`)
     // A folder with a .dvc of its own is another repository.
     if (nested && names.includes('.dvc')) return
     if (nested) visitor.folder?.(relative)
@@ -42,12 +42,12 @@ export async function walkFolder(root: string, options: WalkOptions, visitor: Wa
       const waiting = pace()
       if (waiting) await waiting
       const file = prefix + name
-      const stat = lstatSync(`${root}/${file}`, QUIETLY)
+      const stat = lstatSync(`${near}/${file}`, QUIETLY)
       if (stat === undefined) continue
       const isFolder = stat.isDirectory()
       if (isIgnored(name, isFolder)) continue
       if (isFolder) await walk(file, true)
-      else if (name === '.dvcignore') throw ignoreFileInside(folder)
+      else if (name === '.dvcignore') throw ignoreFileInside(relative === '' ? root : `${root}/${relative}`)
       else if (stat.isFile()) visitor.file(file, stat, false)
       else visitOther(file, stat)
     }
@@ -68,6 +68,12 @@ export async function walkFolder(root: string, options: WalkOptions, visitor: Wa
   }
 }
 
+/** The same folder by a way that is shorter for the system, which goes it for each file anew. */
+function fromHere(root: string): string {
+  const here = `${process.cwd()}/`
+  return root.startsWith(here) && root.length > here.length ? root.slice(here.length) : root
+}
+
 function readNames(folder: string): string[] {
   const names = readdirSync(folder)
   if (names.some((name) => name.includes(REPLACEMENT))) refuseUndecodable(folder)
@@ -81,7 +87,7 @@ function refuseUndecodable(folder: string): void {
     const shown = bytes
       .toString('latin1')
       .replace(/[^\x20-\x7e]/g, (unit) => `\\x${unit.charCodeAt(0).toString(16).padStart(2, '0')}`)
-    throw new CairnError('COMMAND_FAILED', `'${folder}/${shown}': the name is not valid UTF-8`, {
+    throw new CairnError('COMMAND_FAILED', `'${path.resolve(folder)}/${shown}': the name is not valid UTF-8`, {
       hint: 'Rename the file; a tree can only hold names in UTF-8.',
     })
   }
