@@ -212,6 +212,35 @@ test('a comment survives an add, and dvc reads what we wrote', async () => {
   expect(await dvc('status')).toBe('Data and pipelines are up to date.\n')
 })
 
+test('what DVC 2 recorded stays as it is until its content is another', async () => {
+  await init()
+  write('in.txt', 'a\r\nb\r\n')
+  write('dvc.yaml', 'stages:\n  s:\n    cmd: cp in.txt out.txt\n    deps:\n    - in.txt\n    outs:\n    - out.txt\n')
+  write('out.txt', read('in.txt'))
+  write('.gitignore', '/out.txt\n')
+  const entry = (name: string) => `    - path: ${name}\n      md5: dd8c6a395b5dd36c56d23275028f526c\n      size: 6\n`
+  const recorded = `schema: '2.0'\nstages:\n  s:\n    cmd: cp in.txt out.txt\n    deps:\n${entry('in.txt')}    outs:\n${entry('out.txt')}`
+  const after = async (words: string[], act: (...args: string[]) => Promise<unknown>, change: () => void) => {
+    write('in.txt', 'a\r\nb\r\n')
+    write('out.txt', read('in.txt'))
+    write('dvc.lock', recorded)
+    change()
+    await act(...words)
+    return read('dvc.lock')
+  }
+  const cairn = (...args: string[]) => station.cairn(...args)
+  const changed = () => write('in.txt', 'another\n')
+  for (const words of [['commit', '-f'], ['repro', '-f'], ['status']]) {
+    expect(await after(words, cairn, () => undefined)).toBe(recorded)
+    expect(await after(words, dvc, () => undefined)).toBe(recorded)
+  }
+  for (const words of [['commit', '-f'], ['repro']]) {
+    const ours = await after(words, cairn, changed)
+    expect(ours).toContain('hash: md5\n')
+    expect(ours).toBe(await after(words, dvc, changed))
+  }
+})
+
 test('metrics are shown as dvc shows them', async () => {
   await init()
   write(
