@@ -8,7 +8,7 @@ import { build } from 'esbuild'
 
 /** What costs milliseconds to load and is not needed by every command. */
 const LAZY_BUILTINS =
-  /\brequire\("node:(child_process|crypto|fs\/promises|http|https|net|os|readline|timers\/promises|tls|worker_threads|zlib)"\)/g
+  /\brequire\("node:(child_process|crypto|fs\/promises|stream\/promises|http|https|net|os|readline|timers\/promises|tls|worker_threads|zlib)"\)/g
 const LAZY_PACKAGES = ['commander', 'smol-toml', 'yaml']
 
 /** What `import.meta.url` is in a CommonJS file. */

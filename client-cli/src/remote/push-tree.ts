@@ -71,14 +71,11 @@ async function sendAgainst(run: PushRun, tree: Outgoing, base: Digest): Promise<
 }
 
 async function sendBeside<T>(run: PushRun, files: readonly Digest[], send: () => Promise<T>): Promise<T> {
-  const early = sendEarly(run, files)
-  // Its failure is told below.
-  early.catch(() => undefined)
-  try {
-    return await send()
-  } finally {
-    await early
-  }
+  // The tree first: the server has more to do for it.
+  const [sent, early] = await Promise.allSettled([send(), sendEarly(run, files)])
+  if (sent.status === 'rejected') throw sent.reason
+  if (early.status === 'rejected') throw early.reason
+  return sent.value
 }
 
 async function firstStanding(run: PushRun, bases: readonly Digest[]): Promise<Digest | undefined> {

@@ -2,7 +2,7 @@ import { createReadStream } from 'node:fs'
 import type { IncomingMessage } from 'node:http'
 import { pipeline } from 'node:stream/promises'
 import { promisify } from 'node:util'
-import { createGunzip, createGzip, gunzip, gzip } from 'node:zlib'
+import { createGunzip, createGzip, gunzip, gzip, gzipSync } from 'node:zlib'
 import type { TreeAnswer } from '@cairn/protocol/api'
 import { type Digest, parseDigest, unpackDigests } from '@cairn/protocol/digest'
 import { CairnError } from '@cairn/protocol/error'
@@ -11,12 +11,12 @@ import type { HttpClient } from './http-client.ts'
 import { readBytes, readText } from './http-exchange.ts'
 import type { PathOf } from './uploads-api.ts'
 
-const compress = promisify(gzip)
-const inflate = promisify(gunzip)
 /** Listings are half hex digits, which the fast levels press as well as the slow ones. */
 const FAST = { level: 1 }
 /** Below, gzip gains nothing. */
 const WORTH_GZIP_BYTES = 1024
+/** Below, another thread costs more than the work. */
+const WORTH_THREAD_BYTES = 64 * 1024
 
 export interface SendOptions {
   session: string
@@ -60,7 +60,7 @@ export function createTreeApi(http: HttpClient, at: PathOf): TreeApi {
     async sendDelta(digest, { base, delta }, { session, signal }) {
       const worth = delta.length >= WORTH_GZIP_BYTES
       const headers = { 'content-type': TREE_DELTA_TYPE, ...(worth && { 'content-encoding': 'gzip' }) }
-      return post(at('trees', { digest, base, session }), headers, worth ? await compress(delta, FAST) : delta, signal)
+      return post(at('trees', { digest, base, session }), headers, worth ? await compress(delta) : delta, signal)
     },
     get(digest, bases, { onWhole, signal }) {
       const path = at(`trees/${digest}`, { base: bases.join(',') })
@@ -75,6 +75,9 @@ export function createTreeApi(http: HttpClient, at: PathOf): TreeApi {
     },
   }
 }
+
+const compress = (bytes: Uint8Array): Promise<Uint8Array> | Uint8Array =>
+  bytes.length < WORTH_THREAD_BYTES ? gzipSync(bytes, FAST) : promisify(gzip)(bytes, FAST)
 
 async function compressFile(path: string): Promise<Uint8Array> {
   const pieces: Uint8Array[] = []
@@ -109,5 +112,5 @@ async function readDelta(answer: IncomingMessage): Promise<TreeDelta> {
   const base = parseDigest(String(answer.headers['cairn-base']))
   const bytes = await readBytes(answer, MAX_TREE_DELTA_BYTES + 1)
   if (answer.headers['content-encoding'] !== 'gzip') return { base, delta: bytes }
-  return { base, delta: await inflate(bytes, { maxOutputLength: MAX_TREE_DELTA_BYTES }) }
+  return { base, delta: await promisify(gunzip)(bytes, { maxOutputLength: MAX_TREE_DELTA_BYTES }) }
 }
