@@ -21,37 +21,34 @@ const HOVER = {
   encoding: { y: FREE_Y, tooltip: TOOLTIP, opacity: { condition: { param: 'hover', empty: false, value: 1 }, value: 0 } },
 }
 
-const smoothed = (bandwidth: number): object => ({
-  transform: [
-    { loess: '<DVC_METRIC_Y>', on: '<DVC_METRIC_X>', groupby: '<DVC_METRIC_GROUP_BY>', bandwidth: { signal: 'smooth' } },
-  ],
-  params: [ZOOM, { name: 'smooth', value: bandwidth, bind: { input: 'range', min: 0.001, max: 1, step: 0.001 } }],
-  mark: { type: 'line' },
-  encoding: { y: FREE_Y },
-})
-
-const lines = (layers: readonly object[]): Template => ({
+/** What is chosen by hand stands at the top: a layer cannot hold it. */
+const lines = (layers: readonly object[], bandwidth?: number): Template => ({
   ...SIZED,
+  ...(bandwidth !== undefined && {
+    params: [{ name: 'smooth', value: bandwidth, bind: { input: 'range', min: 0.001, max: 1, step: 0.001 } }],
+  }),
   encoding: { x: X, color: COLOR, strokeDash: '<DVC_METRIC_STROKE_DASH>' },
   layer: layers,
 })
 
-const points = (encoding: object, transform: readonly object[] = []): Template => ({
+const SMOOTHED = {
+  transform: [
+    { loess: '<DVC_METRIC_Y>', on: '<DVC_METRIC_X>', groupby: '<DVC_METRIC_GROUP_BY>', bandwidth: { signal: 'smooth' } },
+  ],
+  params: [ZOOM],
+  mark: { type: 'line' },
+  encoding: { y: FREE_Y },
+}
+
+const points = (mark: object): Template => ({
   ...SIZED,
   params: [ZOOM],
-  ...(transform.length > 0 && { transform }),
-  mark: { type: 'point', filled: true },
-  encoding: { x: X, y: FREE_Y, color: COLOR, shape: '<DVC_METRIC_SHAPE>', tooltip: TOOLTIP, ...encoding },
+  mark: { type: 'point', filled: true, ...mark },
+  encoding: { x: X, y: FREE_Y, color: COLOR, shape: '<DVC_METRIC_SHAPE>', tooltip: TOOLTIP },
 })
 
-/** Points of one place beside each other, by up to half of a step. */
-const SCATTERED = points(
-  { xOffset: { field: 'beside', type: 'quantitative' }, yOffset: { field: 'above', type: 'quantitative' } },
-  [
-    { calculate: 'random() - 0.5', as: 'beside' },
-    { calculate: 'random() - 0.5', as: 'above' },
-  ],
-)
+/** Points of one place beside each other, by up to so many pixels. */
+const BESIDE = { expr: '12 * random() - 6' }
 
 /** How often each pair of values occurs, also those that never do. */
 const COUNTED = [
@@ -102,7 +99,7 @@ const bars = (sort: object): Template => ({
 /** The templates that need no file, in the order in which they are listed. */
 export const TEMPLATES: ReadonlyMap<string, Template> = new Map<string, Template>([
   ['simple', lines([{ params: [ZOOM], mark: { type: 'line', tooltip: true }, encoding: { y: FREE_Y, tooltip: TOOLTIP } }])],
-  ['linear', lines([smoothed(0.001), { mark: { type: 'line', opacity: 0.2 }, encoding: { y: FREE_Y } }, HOVER])],
+  ['linear', lines([SMOOTHED, { mark: { type: 'line', opacity: 0.2 }, encoding: { y: FREE_Y } }, HOVER], 0.001)],
   ['confusion', confusion([...COUNTED, most('pairs')], 'pairs', 'd', {})],
   [
     'confusion_normalized',
@@ -119,8 +116,8 @@ export const TEMPLATES: ReadonlyMap<string, Template> = new Map<string, Template
     ),
   ],
   ['scatter', points({})],
-  ['scatter_jitter', SCATTERED],
-  ['smooth', lines([smoothed(0.3)])],
+  ['scatter_jitter', points({ xOffset: BESIDE, yOffset: BESIDE })],
+  ['smooth', lines([SMOOTHED], 0.3)],
   ['bar_horizontal_sorted', bars({ sort: '-x' })],
   ['bar_horizontal', bars({})],
 ])
