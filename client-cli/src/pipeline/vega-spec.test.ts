@@ -88,11 +88,14 @@ test('nothing of a plot can end its script, and a page of one’s own keeps its 
   expect(() => plotPage([], 'nothing')).toThrow('plot_divs')
 })
 
-test.each([...TEMPLATES])('%s keeps what is chosen by hand out of its layers, where Vega-Lite does not find it', (_, template) => {
-  const { layer = [] } = template as { layer?: Array<{ params?: unknown[] }> }
-  const isBound = (param: unknown) => typeof param === 'object' && param !== null && 'bind' in param && !('select' in param)
-  for (const { params = [] } of layer) expect(params.some(isBound)).toBe(false)
-  const used = [...JSON.stringify(template).matchAll(/"signal":"(\w+)"/g)].map(([, name]) => name)
-  const { params = [] } = template as { params?: Array<{ name?: string }> }
-  expect(params.map(({ name }) => name)).toEqual(expect.arrayContaining(used))
-})
+test.each([...TEMPLATES])(
+  '%s keeps what is chosen by hand out of its layers, where Vega-Lite does not find it',
+  (_, template) => {
+    const { layer = [] } = template as { layer?: Array<{ params?: unknown[] }> }
+    const isBound = (param: unknown) => typeof param === 'object' && param !== null && 'bind' in param && !('select' in param)
+    for (const { params = [] } of layer) expect(params.some(isBound)).toBe(false)
+    const used = [...JSON.stringify(template).matchAll(/"signal":"(\w+)"/g)].map(([, name]) => name)
+    const { params = [] } = template as { params?: Array<{ name?: string }> }
+    expect(params.map(({ name }) => name)).toEqual(expect.arrayContaining(used))
+  },
+)
