@@ -9,8 +9,8 @@ import { asksForBaselines, BASELINE_OPTIONS, type ExpSession, quoted, selectedRe
 import { bringOutputs } from './fetch.ts'
 import { sendOutputs } from './push.ts'
 import { outputsOf } from './select-outputs.ts'
-import { fetchRuns, pushRuns } from '../transfer/runs.ts'
-import { chosenRemote, failForLeft, moveRuns, RUN_CACHE_OPTIONS, transferOptions } from './transfer.ts'
+import { fetchRuns } from '../transfer/runs.ts'
+import { chosenRemote, failForLeft, moveRuns, RUN_CACHE_OPTIONS, sendRuns, transferOptions } from './transfer.ts'
 
 const ARGUMENTS = [
   { name: '<git_remote>', summary: 'A Git remote, by name or url.' },
@@ -123,7 +123,7 @@ async function pushContent(
   options: Options,
 ): Promise<void> {
   const { repo, workspace } = session
-  await moveRuns(repo, context, workspace.cache, { options, move: pushRuns })
+  await moveRuns(repo, context, workspace.cache, { options, move: sendRuns(workspace.cache, session.load) })
   const { left } = await sendOutputs(repo, context, {
     cache: workspace.cache,
     outputs: await outputsIn(session, refs),

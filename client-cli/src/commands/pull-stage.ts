@@ -19,7 +19,8 @@ export function pullFromRemote({ repo, workspace }: Session, context: Context): 
   }
   return async (stage, outs) => {
     const outputs = outputsOf(
-      outs.map((out) => ({ stage, out })),
+      // What Git keeps of a stage's outs, a run cache has in the remote.
+      outs.map((out) => ({ stage, out: { ...out, cache: true } })),
       false,
     )
     try {

@@ -1,12 +1,13 @@
 import type { ObjectCache } from '../cache/object-cache.ts'
 import type { Command, Context, Options } from '../command.ts'
 import type { TransferOptions } from '../remote/remote.ts'
+import { loadStages } from '../pipeline/load.ts'
+import { workingTree } from '../repo/file-tree.ts'
 import type { Repo } from '../repo/repo.ts'
 import { selectOutputs } from './select-outputs.ts'
 import type { Output } from '../transfer/expand.ts'
 import { type Left, summarize } from '../transfer/outcome.ts'
 import { pushOutputs } from '../transfer/push.ts'
-import { pushRuns } from '../transfer/runs.ts'
 import { withStages } from './session.ts'
 import {
   byRemote,
@@ -20,6 +21,7 @@ import {
   openCache,
   printPlans,
   selectionOf,
+  sendRuns,
   TRANSFER_OPTIONS,
   transferOptions,
   withRemote,
@@ -44,7 +46,7 @@ async function push(repo: Repo, context: Context, targets: readonly string[], op
   const cache = openCache(repo)
   try {
     if (options['dryRun'] === true) return await printPlans('push', repo, context, { cache, outputs, options })
-    const runs = await moveRuns(repo, context, cache, { options, move: pushRuns })
+    const runs = await moveRuns(repo, context, cache, { options, move: sendRuns(cache, () => loadStages(workingTree(repo))) })
     const { pushed, left } = await sendOutputs(repo, context, { cache, outputs, moving, chosen: chosenRemote(options) })
     const summary = summarize([[pushed + runs, 'pushed']])
     if (summary !== undefined || left.length === 0)

@@ -10,6 +10,9 @@ import { cloudStatus } from '../transfer/cloud-status.ts'
 import { createEarlier } from '../transfer/earlier.ts'
 import type { Output } from '../transfer/expand.ts'
 import { createHistory } from './history.ts'
+import { madeBy } from '../pipeline/run-cache.ts'
+import type { Stage } from '../pipeline/stage.ts'
+import { pushRuns } from '../transfer/runs.ts'
 import type { OutputType, Selection } from './select-outputs.ts'
 import { describeLeft, type Left } from '../transfer/outcome.ts'
 import { describePlan, planTransfer } from '../transfer/plan.ts'
@@ -123,6 +126,16 @@ export async function withRemote<T>(
   }
 }
 
+type MoveRuns = (remote: Remote, local: RunFiles, options: TransferOptions) => Promise<number | undefined>
+
+/** The run cache and what runs of the stages of now made. */
+export const sendRuns =
+  (cache: ObjectCache, load: () => Promise<readonly Stage[]>): MoveRuns =>
+  async (remote, local, options) => {
+    const stages = await load()
+    return pushRuns(remote, local, { cache, madeBy: (entry) => madeBy(entry, stages) }, options)
+  }
+
 /**
  * The run cache to or from the chosen or default remote, when it was asked for; how many entries went or came. A remote that
  * can have none is told about, as is that there is none.
@@ -131,7 +144,7 @@ export async function moveRuns(
   repo: Repo,
   context: Context,
   cache: ObjectCache,
-  request: { options: Options; move: (remote: Remote, local: RunFiles, options: TransferOptions) => Promise<number | undefined> },
+  request: { options: Options; move: MoveRuns },
 ): Promise<number> {
   const { options, move } = request
   if (options['runCache'] !== true) return 0

@@ -4,7 +4,7 @@ import path from 'node:path'
 import { parseDigest } from '@cairn/protocol/digest'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { Float } from './python-value.ts'
-import { findRun, runEntryOf, runKey, runValue, saveRun } from './run-cache.ts'
+import { findRun, madeBy, runEntryOf, runKey, runValue, saveRun } from './run-cache.ts'
 import type { Stage } from './stage.ts'
 import { digestOf, makeStage } from './stage-for-tests.ts'
 
@@ -112,6 +112,18 @@ outs:
     utimesSync(fileOf(), 1, 1)
     expect(findRun(cacheDir, entry)?.get('ev.bin')?.digest).toBe(digestOf('2'))
     expect(findRun(cacheDir, { ...entry, cmd: 'another' })).toBeUndefined()
+  })
+
+  test('names what may be sent for it, to who knows the stage', () => {
+    saveRun(cacheDir, entry)
+    const bytes = readFileSync(fileOf())
+    const out = recorded.outs[0]!
+    expect(madeBy(bytes, [recorded])).toEqual([out.recorded?.digest])
+    expect(madeBy(bytes, [{ ...recorded, outs: [{ ...out, push: false }] }])).toEqual([])
+    expect(madeBy(bytes, [{ ...recorded, outs: [{ ...out, remote: 'elsewhere' }] }])).toEqual([])
+    expect(madeBy(bytes, [{ ...recorded, cmd: 'another' }])).toEqual([])
+    expect(madeBy(bytes, [{ ...recorded, outs: [out, { ...out, path: 'b', def: 'b' }] }])).toEqual([])
+    expect(madeBy(Buffer.from('cmd: ['), [recorded])).toEqual([])
   })
 
   test('that is cut short is dropped and never restored', () => {

@@ -1,8 +1,9 @@
 import { createHash } from 'node:crypto'
 import { lstatSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import path from 'node:path'
+import { isDeepStrictEqual } from 'node:util'
 import { isCode } from '@cairn/protocol/error'
-import { isLegacy, isTree, makeDigest } from '@cairn/protocol/digest'
+import { type Digest, isLegacy, isTree, makeDigest } from '@cairn/protocol/digest'
 import { asciiJson, compareCodePoints } from '@cairn/protocol/tree'
 import { writeFileAtomic } from '../io/atomic-write.ts'
 import { makeFolders } from '../io/make-folders.ts'
@@ -119,7 +120,7 @@ export function saveRun(cacheDir: string, entry: RunEntry): void {
 export function findRun(cacheDir: string, entry: RunEntry): ReadonlyMap<string, Recorded> | undefined {
   const folder = folderOfRun(cacheDir, entry)
   for (const file of latestFirst(folder)) {
-    const made = parseRun(readFileSync(file, 'utf8'))
+    const made = parseRun(readFileSync(file, 'utf8'))?.made
     if (made && entry.outs.every((out) => made.has(out.path))) return made
     // Unreadable: cut short by a crash of a tool that does not write atomically. Without it the run is simply done again.
     rmSync(file, { force: true })
@@ -146,13 +147,26 @@ function latestFirst(folder: string): string[] {
   }
 }
 
-function parseRun(text: string): Map<string, Recorded> | undefined {
+/**
+ * What a run of one of these stages made that may be sent where the stage's outs are sent: by its command and its outs' names the
+ * entry is known to be the stage's. Nothing for any other run, and for an entry that cannot be read.
+ */
+export function madeBy(entry: Uint8Array, stages: readonly Stage[]): Digest[] {
+  const run = parseRun(Buffer.from(entry).toString('utf8'))
+  const isRunOf = ({ cmd, outs }: Stage) =>
+    isDeepStrictEqual(cmd, run?.cmd) && outs.length === run?.made.size && outs.every((out) => run.made.has(out.def))
+  const outs = stages.find(isRunOf)?.outs ?? []
+  return outs.filter((out) => out.push && out.remote === undefined).flatMap((out) => run?.made.get(out.def)?.digest ?? [])
+}
+
+function parseRun(text: string): { cmd: unknown; made: Map<string, Recorded> } | undefined {
   try {
     const node = readYaml(text, 'runs')
-    const outs = node && mappingOf(plainValue(node))?.get('outs')
+    const run = node && mappingOf(plainValue(node))
+    const outs = run?.get('outs')
     if (!Array.isArray(outs)) return undefined
     const rows = outs.map((row: unknown) => recordedOf(mappingOf(row) ?? new Map()))
-    return rows.every((row) => row !== undefined) ? new Map(rows) : undefined
+    return rows.every((row) => row !== undefined) ? { cmd: run?.get('cmd'), made: new Map(rows) } : undefined
   } catch (error) {
     if (isCode(error, 'STAGE_FILE_INVALID', 'BAD_DIGEST')) return undefined
     throw error

@@ -69,7 +69,7 @@ export function createStageTurn(
   async function runOrRestore(stage: Stage, force: boolean): Promise<Outcome> {
     if (pull) await bringDeps(running, graph, stage, pull)
     const inputs = await recordInputs(workspace, stage)
-    const fetch = pull && ((restored: Stage) => pull(restored, lackingOuts(running, restored)))
+    const fetch = pull && ((restored: Stage) => pull(restored, restored.outs.filter(isLacking(running))))
     const restored = force || !commit || options.runCache === false ? undefined : await restoreRun(running, inputs, fetch)
     if (restored) {
       words.cached(stage)
@@ -169,8 +169,12 @@ interface Looked {
 const isLostOut = (change: Change): boolean =>
   change.kind === 'out' && (change.state === 'deleted' || change.state === 'not in cache')
 
-const lackingOuts = ({ workspace }: Running, stage: Stage): Out[] =>
-  stage.outs.filter((out) => out.cache && out.recorded !== undefined && !isCached(workspace, out.recorded.digest))
+const lackingOuts = (running: Running, stage: Stage): Out[] => stage.outs.filter((out) => out.cache && isLacking(running)(out))
+
+const isLacking =
+  ({ workspace }: Running) =>
+  ({ recorded }: Out): boolean =>
+    recorded !== undefined && !isCached(workspace, recorded.digest)
 
 /** Puts the deps that are not there into the workspace, as far as other stages recorded them. */
 async function bringDeps(running: Running, graph: Graph, stage: Stage, pull: NonNullable<TurnOptions['pull']>): Promise<void> {
