@@ -1,4 +1,4 @@
-import { existsSync, readFileSync, writeFileSync } from 'node:fs'
+import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { createWorkstation, type Workstation } from '../rig/project.ts'
@@ -76,9 +76,39 @@ test('experiments travel over a Git remote with the content of their outputs', a
   here.git('init', '-q', '--bare', path.join(here.home, 'remote.git'))
   here.git('remote', 'add', 'origin', path.join(here.home, 'remote.git'))
   await here.cairn('remote', 'add', '-d', 'store', path.join(here.home, 'store'))
+  here.git('commit', '-qam', 'remote')
   await here.cairn('exp', 'run', '-n', 'two', '-S', 'lr=2')
   expect((await here.cairn('exp', 'push', 'origin', 'two')).stdout).toContain("Pushed experiment two to Git remote 'origin'.")
   await here.cairn('exp', 'remove', 'two')
   await here.cairn('exp', 'pull', 'origin', 'two')
   expect((await here.cairn('exp', 'list', '--name-only')).stdout).toBe('two\n')
+})
+
+test('--pull brings the outs and the run cache from the remote instead of running', async () => {
+  await here.cairn('remote', 'add', '-d', 'store', path.join(here.home, 'store'))
+  here.git('commit', '-qam', 'remote')
+  await here.cairn('exp', 'run', '-n', 'two', '-S', 'lr=2')
+  await here.cairn('push', '--run-cache')
+  here.git('checkout', '-q', '--', '.')
+  for (const gone of ['.dvc/cache', 'model']) rmSync(file(gone), { recursive: true })
+  const again = await here.cairn('exp', 'run', '--pull', '-n', 'again', '-S', 'lr=2')
+  expect(again.stdout).toContain("Stage 'train' is cached - skipping run, checking out outputs")
+  expect(read('model')).toBe('model 2\n')
+})
+
+test('--temp takes what Git does not keep along when it is named, and --ignore-errors keeps what came of it', async () => {
+  write('.git/info/exclude', 'secret\n')
+  write('secret', 'hidden\n')
+  write('train.sh', 'cp secret model; echo "{}" > m.json\n')
+  here.git('commit', '-qam', 'two')
+  expect((await here.tryCairn('exp', 'run', '--temp', '-n', 'without')).code).toBe(255)
+  await here.cairn('exp', 'run', '--temp', '-C', 'secret', '-n', 'with')
+  await here.cairn('exp', 'apply', 'with')
+  expect(read('model')).toBe('hidden\n')
+  expect((await here.tryCairn('exp', 'run', '--temp', '-C', '../elsewhere')).stderr).toContain('is no path of this repository')
+
+  here.git('checkout', '-q', '--', '.')
+  write('train.sh', 'exit 3\n')
+  await here.cairn('exp', 'run', '--ignore-errors', '-n', 'failing')
+  expect((await here.cairn('exp', 'list', '--name-only')).stdout.split('\n')).toContain('failing')
 })

@@ -1,4 +1,4 @@
-import { rmSync } from 'node:fs'
+import { cpSync, existsSync, rmSync } from 'node:fs'
 import path from 'node:path'
 import { CairnError } from '@cairn/protocol/error'
 import type { Command, Context, Options } from '../command.ts'
@@ -9,12 +9,14 @@ import { baselineOf, checkName, randomName, refuseTaken } from '../experiments/r
 import { ARGUMENTS_FILE, type ReproArguments } from '../experiments/repro-arguments.ts'
 import { runExperiment, type RunOptions, textsOf } from '../experiments/run.ts'
 import { checkOutOutputs, experimentFiles } from '../experiments/standing.ts'
+import { askYesNo } from '../io/ask.ts'
 import { mapLimit } from '../io/limit.ts'
 import { buildGraph } from '../pipeline/graph.ts'
 import { pythonRepr } from '../pipeline/json-value.ts'
 import { loadStages } from '../pipeline/load.ts'
 import { openPathLocks } from '../pipeline/path-locks.ts'
 import { stageWords } from '../pipeline/stage-words.ts'
+import type { Stage } from '../pipeline/stage.ts'
 import { gitPrefix, workingTree } from '../repo/file-tree.ts'
 import { openGitWriter } from '../repo/git-writer.ts'
 import type { Repo } from '../repo/repo.ts'
@@ -51,7 +53,15 @@ export const command: Command = {
       flags: '-k, --keep-going',
       summary: 'After a failure go on with what does not depend on it; the experiment fails in the end.',
     },
+    { flags: '--ignore-errors', summary: 'After a failure go on with everything; the experiment does not fail for it.' },
     { flags: '--allow-missing', summary: 'What is merely absent does not count as changed.' },
+    { flags: '--pull', summary: 'Bring what is missing from the remote, and the run cache, before it is made again.' },
+    { flags: '-i, --interactive', summary: 'Ask before each stage.' },
+    {
+      flags: '-C, --copy-paths <path>',
+      summary: 'With --temp: copy that into the copy too; it is not kept by Git.',
+      repeatable: true,
+    },
     { flags: '--no-hydra', summary: 'Accepted: params are set in their files only.', hidden: true },
   ],
   examples: [
@@ -61,11 +71,13 @@ export const command: Command = {
   ],
   run: (context, args, options) =>
     withExperiments(context, ['run', ...args].join(' '), async (session) => {
-      if (options['runAll'] === true) return runAll(session, options)
+      if (options['runAll'] === true) return runAll(session, context, options)
       const overrides = overridesOf(session, context, options)
+      if (options['queue'] === true && options['copyPaths'] !== undefined)
+        throw new CairnError('FAILED', '--copy-paths is for --temp; a queued experiment has what Git and DVC keep')
       if (options['queue'] === true) return queue(session, args, overrides, options)
       if (overrides.some(isSweep)) throw new CairnError('FAILED', "Sweep overrides can't be used without `--queue`")
-      return runOne(session, args, sweep(overrides)[0] ?? new Map(), options)
+      return runOne(session, context, { args, overrides: sweep(overrides)[0] ?? new Map(), options })
     }),
 }
 
@@ -74,7 +86,11 @@ function overridesOf(session: ExpSession, context: Context, options: Options): O
   return given.map(parseOverride).map((one) => ({ ...one, file: rootRelative(session.repo, context.cwd, one.file) }))
 }
 
-async function runOne(session: ExpSession, args: readonly string[], overrides: Overrides, options: Options): Promise<void> {
+async function runOne(
+  session: ExpSession,
+  context: Context,
+  { args, overrides, options }: { args: readonly string[]; overrides: Overrides; options: Options },
+): Promise<void> {
   const { report, writer } = session
   const baseline = baselineOf(writer)
   const name = await nameFor(session, baseline, options)
@@ -84,12 +100,15 @@ async function runOne(session: ExpSession, args: readonly string[], overrides: O
     const texts = textsOf(session.repo, overrides)
     const tree = await writer.tree([...(await experimentFiles(session.repo)), ...texts.keys()], texts)
     const commit = await writer.commit(tree, [baseline], name)
-    await runAside(session, commit, args, { ...choices, overrides: new Map() }, options)
+    await runAside(session, context, commit, { args, choices: { ...choices, overrides: new Map() }, options })
   } else {
     // What cannot be set is told before anything is said to run.
     textsOf(session.repo, overrides)
     report({ type: 'result', text: `Reproducing experiment '${name}'` })
-    await runExperiment(session, writer, planner(session, args, options), choices)
+    await runExperiment(session, writer, planner(session, args, options), {
+      ...choices,
+      ...(await pulling(session, context, options)),
+    })
   }
   report({ type: 'result', text: `\nRan experiment(s): ${name}` })
   report({
@@ -119,8 +138,8 @@ function choicesOf(options: Options): Omit<RunOptions, 'name' | 'baseline' | 'ov
     force: options['force'] === true,
     forceDownstream: options['forceDownstream'] === true,
     allowMissing: options['allowMissing'] === true,
-    onFailure: options['keepGoing'] === true ? 'go-on' : 'stop',
-    jobs: jobsOf(options),
+    onFailure: options['keepGoing'] === true ? 'go-on' : options['ignoreErrors'] === true ? 'ignore' : 'stop',
+    jobs: options['interactive'] === true ? 1 : jobsOf(options),
     message: options['message'] === undefined ? undefined : String(options['message']),
   }
 }
@@ -139,13 +158,23 @@ const planner = (session: Session, args: readonly string[], options: Options) =>
   return { graph, plan: planStages(session, graph, args, options), locks: session.locks, words }
 }
 
+/** `--pull` and `--interactive`: how stages of a session are helped, and who is asked. */
+async function pulling(session: ExpSession, context: Context, options: Options): Promise<Pick<RunOptions, 'pull' | 'confirm'>> {
+  const confirm = (stage: Stage) =>
+    askYesNo(`Going to reproduce '${stage.address}'. Are you sure you want to continue?`, context.signal)
+  const asking = options['interactive'] === true ? { confirm } : {}
+  if (options['pull'] !== true) return asking
+  const { pullFromRemote, pullRuns } = await import('./pull-stage.ts')
+  await pullRuns(session, context)
+  return { ...asking, pull: pullFromRemote(session, context) }
+}
+
 /** Runs an experiment at a commit in a copy of the repository; its outputs come out of the cache. */
 async function runAside(
   session: ExpSession,
+  context: Context,
   commit: string,
-  args: readonly string[],
-  choices: RunOptions,
-  options: Options,
+  { args, choices, options }: { args: readonly string[]; choices: RunOptions; options: Options },
 ): Promise<void> {
   const { repo, writer, env, report } = session
   await inCopy({ repo, writer, env }, commit, async (copy) => {
@@ -155,11 +184,24 @@ async function runAside(
       // It came along with the commit, and is no part of the experiment.
       rmSync(path.join(copy.root, ARGUMENTS_FILE), { force: true })
       await checkOutOutputs(beside.workspace, (event) => (event.type === 'warning' ? undefined : report(event)))
-      await runExperiment(beside, beside.writer, planner(beside, args, options), choices)
+      copyPaths(session, copy, options)
+      const helped = { ...choices, ...(await pulling(beside, context, options)) }
+      await runExperiment(beside, beside.writer, planner(beside, args, options), helped)
     } finally {
       beside.workspace.close()
     }
   })
+}
+
+/** @throws CairnError FAILED for a path that is not there, or none of the repository's */
+function copyPaths({ repo, cwd }: ExpSession, copy: Repo, options: Options): void {
+  for (const given of Array.isArray(options['copyPaths']) ? options['copyPaths'].map(String) : []) {
+    const from = path.resolve(repo.root, cwd, given)
+    const location = path.relative(repo.root, from)
+    if (location === '' || location.startsWith('..') || !existsSync(from))
+      throw new CairnError('FAILED', `--copy-paths: '${given}' is no path of this repository`)
+    cpSync(from, path.join(copy.root, location), { recursive: true, dereference: true })
+  }
 }
 
 function sessionIn(session: ExpSession, copy: Repo): ExpSession {
@@ -212,6 +254,7 @@ const FLAGS: ReadonlyArray<readonly [string, string]> = [
   ['recursive', 'recursive'],
   ['forceDownstream', 'force_downstream'],
   ['allowMissing', 'allow_missing'],
+  ['pull', 'pull'],
 ]
 
 const argumentsFrom = (targets: readonly string[], options: Options): ReproArguments => ({
@@ -220,7 +263,7 @@ const argumentsFrom = (targets: readonly string[], options: Options): ReproArgum
 })
 
 /** Runs what is queued; one that fails leaves the queue and does not stop the others. */
-async function runAll(session: ExpSession, options: Options): Promise<void> {
+export async function runAll(session: ExpSession, context: Context, options: Options): Promise<void> {
   const { repo, writer, report, signal } = session
   const queued = await queuedExperiments(repo, writer)
   if (queued.length === 0) return report({ type: 'result', text: 'No experiments to run.' })
@@ -229,7 +272,7 @@ async function runAll(session: ExpSession, options: Options): Promise<void> {
   await mapLimit(queued, jobsOf(options), async (one) => {
     signal.throwIfAborted()
     try {
-      await runQueued(session, one)
+      await runQueued(session, context, one)
       ran.push(one.name)
     } catch (error) {
       signal.throwIfAborted()
@@ -243,10 +286,11 @@ async function runAll(session: ExpSession, options: Options): Promise<void> {
   if (failed.length > 0) throw new CairnError('STAGE_FAILED', `experiments failed: ${failed.join(', ')}`)
 }
 
-async function runQueued(session: ExpSession, queued: Queued): Promise<void> {
+async function runQueued(session: ExpSession, context: Context, queued: Queued): Promise<void> {
   const { writer, repo } = session
   const { targets, flags } = await argumentsOf(writer, queued, gitPrefix(repo, writer.git))
   const options: Options = Object.fromEntries(FLAGS.map(([ours, theirs]) => [ours, flags[theirs] === true]))
   const { name, baseline } = queued
-  await runAside(session, queued.rev, targets, { ...choicesOf(options), name, baseline, overrides: new Map() }, options)
+  const choices = { ...choicesOf(options), name, baseline, overrides: new Map() }
+  await runAside(session, context, queued.rev, { args: targets, choices, options })
 }

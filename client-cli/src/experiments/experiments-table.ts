@@ -156,7 +156,8 @@ function fixedCells({ name, rev, typ, state, range }: Row, { format, now }: Tabl
 
 const MONTHS = 'Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec'.split(' ')
 
-function createdText(timestamp: string | null, format: TableFormat, now: Date): string | undefined {
+/** `10:42 AM` of today, `Nov 25, 2026` of another day; in CSV as it is. */
+export function createdText(timestamp: string | null, format: TableFormat, now: Date): string | undefined {
   if (timestamp === null || format === 'csv') return timestamp ?? undefined
   const date = new Date(timestamp)
   const two = (value: number) => String(value).padStart(2, '0')

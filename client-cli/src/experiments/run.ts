@@ -35,7 +35,7 @@ export async function runExperiment(
     for (const [file, text] of textsOf(repo, overrides)) writeFileAtomic(path.join(repo.root, file), text)
     const env = { ...running.env, DVC_EXP_NAME: name, DVC_EXP_BASELINE_REV: baseline }
     const reproduced = await reproduce({ ...running, env }, planWork, options)
-    refuseFailed(reproduced)
+    if (options.onFailure !== 'ignore') refuseFailed(reproduced)
     running.signal.throwIfAborted()
     const files = [...running.touched, ...overrides.keys()]
     return { rev: await recordExperiment(repo, writer, { name, baseline, message, files }), reproduced }
