@@ -381,6 +381,21 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: async () => (await import('./exp-clean.ts')).command,
   },
   {
+    name: 'queue start',
+    summary: 'Run every queued experiment, each in a copy of the repository.',
+    load: async () => (await import('./queue-start.ts')).command,
+  },
+  {
+    name: 'queue status',
+    summary: 'Print the experiments that wait to be run.',
+    load: async () => (await import('./queue-status.ts')).command,
+  },
+  {
+    name: 'queue remove',
+    summary: 'Forget experiments that wait to be run.',
+    load: async () => (await import('./queue-remove.ts')).command,
+  },
+  {
     name: 'migrate',
     summary: "Turn the stage files of 2019 into dvc.yaml and dvc.lock, which today's DVC reads.",
     load: async () => (await import('./migrate.ts')).command,
