@@ -1,8 +1,8 @@
-import { mkdirSync } from 'node:fs'
 import path from 'node:path'
 import type { Digest } from '@cairn/protocol/digest'
 import { CairnError } from '@cairn/protocol/error'
 import { compareCodePoints, type TreeEntry } from '@cairn/protocol/tree'
+import { makeFolders } from '../io/make-folders.ts'
 import type { Context, Options } from '../command.ts'
 import { mapLimit } from '../io/limit.ts'
 import { recordedOf } from '../pipeline/run-stage.ts'
@@ -210,7 +210,7 @@ async function takeOut(importing: Importing, stage: Stage, made: { digest: Diges
     failForLeft(context, left, 'upload')
     return withOut(stage, sizedIn(workspace, made.digest))
   }
-  mkdirSync(path.dirname(path.join(repo.root, out.path)), { recursive: true })
+  makeFolders(path.dirname(path.join(repo.root, out.path)))
   const wanted = { path: out.path, digest: made.digest, isexec: made.isexec, kind: 'data' as const }
   const { failed } = await workspace.checkout([wanted], { force, relink: false, removeStale: false })
   if (failed.length > 0) throw new CairnError('CACHE_MISSING', `'${out.path}' lost objects of the cache while it was imported`)

@@ -1,7 +1,8 @@
-import { lstatSync, mkdirSync } from 'node:fs'
+import { lstatSync } from 'node:fs'
 import path from 'node:path'
 import { type Digest, isLegacy, isTree } from '@cairn/protocol/digest'
 import { CairnError } from '@cairn/protocol/error'
+import { makeFolders } from '../io/make-folders.ts'
 import { runCommand, type CommandOptions } from '../io/spawn.ts'
 import { addOneToGitIgnore } from '../repo/git-ignore.ts'
 import type { Report } from '../report/event.ts'
@@ -78,7 +79,7 @@ async function clearOut(workspace: Workspace, stage: Stage, out: Out): Promise<v
     await workspace.save(out.path, { kind: linkKindOf(stage, out), cache: true, relink: false })
   await workspace.remove(out.path, { force: true })
   // The folder was there, and the command may count on it.
-  mkdirSync(path.dirname(path.resolve(workspace.repo.root, out.path)), { recursive: true })
+  makeFolders(path.dirname(path.resolve(workspace.repo.root, out.path)))
 }
 
 /** True when what stands there can be had again: from the cache, or as the record of a file that Git keeps. */
