@@ -99,3 +99,13 @@ test.each([...TEMPLATES])(
     expect(params.map(({ name }) => name)).toEqual(expect.arrayContaining(used))
   },
 )
+
+test('a field with a dot or brackets in its name is never taken for a path', () => {
+  const series = seriesOf('d.json', content({ 'd.json': '[{"x.y": 1, "l[0]": 2}]' }), { x: 'x.y', y: 'l[0]' }, 'v1')
+  if (!series) throw new Error('no series')
+  for (const [name, template] of TEMPLATES) {
+    const { spec } = fillTemplate(template, { ...series, title: 't', revisions: ['v1'] }, name)
+    const { data: _, ...drawing } = Object.fromEntries(spec as Iterable<[string, unknown]>)
+    expect(jsonText(drawing), name).not.toMatch(/"(field|loess|on|key)": "(x\.y|l\[0\])"|\["rev", "(x\.y|l\[0\])"\]/)
+  }
+})

@@ -69,7 +69,7 @@ export function fillTemplate(template: Template, plot: Plot, name: string, split
   return { spec, anchors }
 }
 
-/** Vega reads `a.b` and `a[0]` as paths. */
+/** Vega reads `a.b` and `a[0]` as paths: one that stands somewhere unescaped takes the field away from all others. */
 const escaped = (field: string): string => field.replace(/[.[\]]/g, '\\$&')
 
 type Varied = ReadonlyArray<'filename' | 'field'>
@@ -94,12 +94,12 @@ function optionalAnchors(plot: Plot, varied: Varied): Array<[anchor: string, val
     ['plot_height', 300],
     ['plot_width', 300],
     ['group_by', groups],
-    ['group_by_x', [...groups, plot.x]],
-    ['group_by_y', [...groups, plot.y]],
+    ['group_by_x', [...groups, escaped(plot.x)]],
+    ['group_by_y', [...groups, escaped(plot.y)]],
     ['pivot_field', ['rev', ...varied].map((key) => `datum.${key}`).join(` + '${SEPARATOR}' + `)],
     ['row', facet],
     ['column', facet],
-    ['tooltip', ['rev', plot.x, plot.y, ...lineField].map((field) => ({ field }))],
+    ['tooltip', ['rev', plot.x, plot.y, ...lineField].map((field) => ({ field: escaped(field) }))],
     ['stroke_dash', mark(DASHES)],
     ['shape', mark(SHAPES)],
   ]
