@@ -11,7 +11,7 @@ export interface Md5 {
 /** dvc reads 1 MiB at a time and converts each read on its own: a CRLF across the border stays. */
 const LEGACY_BLOCK = 1 << 20
 const TEXT_PROBE = 512
-const READ_BYTES = 1 << 20
+const READ_BYTES = 256 << 10
 
 /**
  * `legacy`: the "md5-dos2unix" of DVC 0.x–2.x, for which CRLF in a text file counts as LF. Text or binary is decided once,

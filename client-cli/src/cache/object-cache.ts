@@ -251,7 +251,7 @@ function copyInto(fd: number, file: string): void {
   if (small) return writeAll(fd, small, small.length)
   const source = openSync(file, 'r')
   try {
-    const buffer = Buffer.allocUnsafe(1 << 20)
+    const buffer = Buffer.allocUnsafeSlow(256 << 10)
     for (let read = readSync(source, buffer); read > 0; read = readSync(source, buffer)) writeAll(fd, buffer, read)
   } finally {
     closeSync(source)

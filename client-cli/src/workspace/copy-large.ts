@@ -3,7 +3,8 @@ import { createPace } from './pace.ts'
 
 /** Above this a copy in one go would keep an interruption waiting. */
 export const LARGE_BYTES = 64 << 20
-const PIECE_BYTES = 4 << 20
+/** What a core keeps close by: with 4 MiB the same copy costs three times as much. */
+const PIECE_BYTES = 256 << 10
 
 /**
  * Copies a file to a new one, piece by piece, so that a signal is heard in between; the kernel's own copy cannot be stopped.
