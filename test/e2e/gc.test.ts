@@ -75,7 +75,7 @@ test('gc -c deletes on a folder what the scope does not name, and a dry run says
   expect(left).toHaveLength(1)
 })
 
-test('gc -c deletes nothing for a Cairn server, neither there nor here', async () => {
+test('gc -c deletes nothing for a Cairn server, neither there nor here', { timeout: 120_000 }, async () => {
   server = await startTestServer()
   const { station, cache } = await startWithLeftovers([
     ['add', '-d', 'origin', `${server.url}/dvc/demo`],

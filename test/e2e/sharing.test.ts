@@ -100,7 +100,7 @@ test('get and list need no repository, and read a Git url like a path', async ()
   expect((await run('ls', ['-A'], { cwd: nowhere.dir })).stdout).toBe('code\nd\n')
 })
 
-test('artifacts get brings a version, or what a stage has, out of a path and a Git url', async () => {
+test('artifacts get brings a version, or what a stage has, out of a path and a Git url', { timeout: 120_000 }, async () => {
   const [models, nowhere] = [createWorkstation(), createWorkstation()]
   stations.push(models, nowhere)
   await writeArtifacts(models)
