@@ -20,9 +20,13 @@ export async function openStore(config: RemoteConfig, { env }: Context): Promise
   if (scheme === undefined) return folderStore(config.url)
   if (scheme === 's3') return bucketStore(openBucket(config, env))
   if (scheme === 'http' || scheme === 'https')
-    throw new CairnError('FAILED', `remote '${config.name}' is a server, which may hold the work of others: it cannot be swept from here; nothing was deleted`, {
-      hint: 'A Cairn server owns deletion: it drops what no project holds by itself. A plain HTTP server has to be cleaned where its files are.',
-    })
+    throw new CairnError(
+      'FAILED',
+      `remote '${config.name}' is a server, which may hold the work of others: it cannot be swept from here; nothing was deleted`,
+      {
+        hint: 'A Cairn server owns deletion: it drops what no project holds by itself. A plain HTTP server has to be cleaned where its files are.',
+      },
+    )
   throw new CairnError('CONFIG', `remote '${config.name}': ${scheme}:// is not supported`)
 }
 
