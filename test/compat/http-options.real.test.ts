@@ -72,7 +72,7 @@ describe.each(Object.entries(CASES))('%s', (_name, each) => {
   test.each([
     ['cairn', 'dvc'],
     ['dvc', 'cairn'],
-  ] as const)('%s pushes and %s pulls', { timeout: 60_000 }, async (pusher, puller) => {
+  ] as const)('%s pushes and %s pulls', { timeout: 240_000 }, async (pusher, puller) => {
     const server = servers[each.server] as PlainHttpRemote
     const station = await startProject(pusher, each)
     server.requests.length = 0
@@ -89,7 +89,7 @@ describe.each(Object.entries(CASES))('%s', (_name, each) => {
 
 test(
   'without what it needs both fail: half of the options, no password on standard input, no credentials',
-  { timeout: 60_000 },
+  { timeout: 240_000 },
   async () => {
     for (const [each, code] of [
       [{ server: 'basic', options: { auth: 'basic', user: 'ada' } }, 251],

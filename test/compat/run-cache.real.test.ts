@@ -147,7 +147,7 @@ describe.each([
 })
 
 describe('what is said', () => {
-  test('both count the entries among the files, and cairn sends none twice', { timeout: 120_000 }, async () => {
+  test('both count the entries among the files, and cairn sends none twice', { timeout: 240_000 }, async () => {
     const said: Record<string, string> = {}
     for (const client of ['cairn', 'dvc'] as const) {
       const station = await startProject(await (PLACES['a folder'] as () => Promise<Place>)())
@@ -161,7 +161,7 @@ describe('what is said', () => {
     expect(said['cairn']).toBe('4 files pushed\n')
   })
 
-  test('a plain HTTP server has no run cache: cairn says so, and everything else goes', { timeout: 120_000 }, async () => {
+  test('a plain HTTP server has no run cache: cairn says so, and everything else goes', { timeout: 240_000 }, async () => {
     const dir = path.join(home, 'plain')
     const plain = await startPlainHttpRemote({ dir })
     try {

@@ -107,7 +107,7 @@ describe.each(Object.entries(CASES))('keys of %s', (name, each) => {
   test.each([
     ['cairn', 'dvc'],
     ['dvc', 'cairn'],
-  ] as const)('%s pushes and %s pulls', { timeout: 120_000 }, async (pusher, puller) => {
+  ] as const)('%s pushes and %s pulls', { timeout: 240_000 }, async (pusher, puller) => {
     const station = await startProject(each, `${name.replace(/\W+/g, '-')}-${pusher}`)
     writeFileSync(path.join(station.dir, 'file'), `${name} ${pusher}\n`)
     await must('cairn', station, 'add', 'file')
@@ -118,7 +118,7 @@ describe.each(Object.entries(CASES))('keys of %s', (name, each) => {
   })
 })
 
-test('a session_token is sent: this server, which gave none out, refuses it to both', { timeout: 60_000 }, async () => {
+test('a session_token is sent: this server, which gave none out, refuses it to both', { timeout: 240_000 }, async () => {
   const keys = { access_key_id: s3.accessKey, secret_access_key: s3.secretKey }
   const station = await startProject({ options: () => ({ ...keys, session_token: 'of-a-session' }) }, 'session')
   writeFileSync(path.join(station.dir, 'file'), 'x\n')
@@ -129,7 +129,7 @@ test('a session_token is sent: this server, which gave none out, refuses it to b
   expect((await use('dvc', station, 'push')).code).not.toBe(0)
 })
 
-test('a profile that is not there is told', { timeout: 60_000 }, async () => {
+test('a profile that is not there is told', { timeout: 240_000 }, async () => {
   const station = await startProject({ options: () => ({ profile: 'nobody' }) }, 'nobody')
   writeFileSync(path.join(station.dir, 'file'), 'x\n')
   await must('cairn', station, 'add', 'file')
@@ -179,7 +179,7 @@ describe('what lies in a bucket', () => {
     expect([read(ours, 'all.dvc'), read(theirs, 'all.dvc')]).toEqual([taken, given])
   })
 
-  test('get-url brings files and folders without a repository', { timeout: 120_000 }, async () => {
+  test('get-url brings files and folders without a repository', { timeout: 240_000 }, async () => {
     const url = `s3://${s3.bucket}/${root}/in`
     const brought = []
     for (const who of CLIENTS) {
