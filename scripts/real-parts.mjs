@@ -1,5 +1,5 @@
-// Installs and starts what the slow suites need: PostgreSQL, Redis, an S3 server and stock dvc. Everything lives below
-// .cache/; a second call finds it there and takes a moment.
+// Installs and starts what the slow suites need: PostgreSQL, Redis, an S3 server, stock dvc, Vega, zsh and fish. What is not
+// the system's lives below .cache/; a second call finds it there and takes a moment.
 //
 //   node scripts/real-parts.mjs         start, and write .cache/real-parts/env.json
 //   node scripts/real-parts.mjs stop    stop; the installed parts stay
@@ -10,6 +10,8 @@ import { installDvc } from './parts/dvc.mjs'
 import { startPostgres, stopPostgres } from './parts/postgres.mjs'
 import { startRedis, stopRedis } from './parts/redis.mjs'
 import { startS3, stopS3 } from './parts/s3.mjs'
+import { installShells } from './parts/shells.mjs'
+import { installVega } from './parts/vega.mjs'
 import { findService, PARTS, say, withLock } from './parts/service.mjs'
 
 const ENV_FILE = path.join(PARTS, 'env.json')
@@ -20,7 +22,8 @@ export function realPartsRun() {
 
 export async function startRealParts() {
   return await withLock(async () => {
-    const env = { ...installDvc(), ...(await startPostgres()), ...(await startRedis()), ...(await startS3()) }
+    installShells()
+    const env = { ...installDvc(), ...installVega(), ...(await startPostgres()), ...(await startRedis()), ...(await startS3()) }
     mkdirSync(PARTS, { recursive: true })
     writeFileSync(ENV_FILE, `${JSON.stringify(env, null, 2)}\n`, { mode: 0o600 })
     return env

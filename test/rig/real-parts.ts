@@ -10,6 +10,8 @@ export interface RealParts {
   s3: { endpoint: string; bucket: string; region: string; accessKey: string; secretKey: string }
   /** The path of stock dvc. */
   dvc: string
+  /** A folder with the packages vega and vega-lite. */
+  vega: string
 }
 
 export function realParts(): RealParts {
@@ -33,5 +35,6 @@ export function realParts(): RealParts {
       secretKey: setting('CAIRN_TEST_S3_SECRET_KEY'),
     },
     dvc: setting('CAIRN_TEST_DVC'),
+    vega: setting('CAIRN_TEST_VEGA'),
   }
 }
