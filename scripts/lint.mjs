@@ -1,8 +1,9 @@
-// Types, rules and format, in this order; all three are said, and one that fails makes the whole fail.
+// Types, rules and format, in this order; all are said, and one that fails makes the whole fail.
 import { spawnSync } from 'node:child_process'
 
 const checks = {
   'types (tsc)': ['node_modules/.bin/tsc', ['-p', '.']],
+  'types of the CLI, as its oldest Node has them (tsc)': ['node_modules/.bin/tsc', ['-p', 'client-cli']],
   'rules (oxlint)': ['node_modules/.bin/oxlint', ['--type-aware', '--deny-warnings', '--report-unused-disable-directives']],
   'format (prettier; npm run format repairs it)': ['node_modules/.bin/prettier', ['--check', '--log-level=warn', '.']],
 }

@@ -17,6 +17,7 @@ beforeAll(async () => {
 afterAll(() => server.stop())
 
 const HERE = digestOf('here')
+const RUN = `${'a'.repeat(64)}/${'b'.repeat(64)}`
 const EMPTY_TREE = treeOf({})
 const NO_SESSION = '00000000-0000-4000-8000-000000000000'
 
@@ -90,6 +91,15 @@ const CASES: Case[] = [
     ok: 200,
   },
   { method: 'POST', path: project('/objects/direct/get'), needs: 'read', ask: { json: { digests: [HERE] } }, ok: 404 },
+  { method: 'GET', path: project('/runs'), needs: 'read', ok: 200 },
+  {
+    method: 'POST',
+    path: project('/runs'),
+    needs: 'write',
+    ask: { json: { runs: [{ name: RUN, entry: 'outs: []' }] } },
+    ok: 200,
+  },
+  { method: 'POST', path: project('/runs/fetch'), needs: 'read', ask: { json: { runs: [RUN] } }, ok: 200 },
   { method: 'GET', path: project(''), needs: 'read', ok: 200 },
   { method: 'GET', path: project('/damaged'), needs: 'read', ok: 200 },
   { method: 'GET', path: `/dvc/PROJECT/${objectPath(HERE)}`, needs: 'read', ok: 200 },

@@ -48,22 +48,23 @@ export function createDeltaApi(http: HttpClient, info: RemoteInfo, fetchRange: F
       throw error
     }
   }
-  const read = async (digest: Digest, { start, end }: Span, signal: AbortSignal, begin: () => void) => {
+  const part = async (digest: Digest, { start, end }: Span, signal: AbortSignal) => {
     const bytes = Buffer.allocUnsafe(end - start)
     let filled = 0
     const add = (chunk: Uint8Array) => {
       bytes.set(chunk, filled)
       filled += chunk.length
     }
-    const outcome = await fetchRange(digest, () => ({ start: start + filled, end }), { begin, add }, signal)
+    const outcome = await fetchRange(digest, () => ({ start: start + filled, end }), { begin: () => undefined, add }, signal)
     if (outcome === 'gone') throw new CairnError('OBJECT_UNKNOWN', `the server has no object '${digest}' any more`)
     if (outcome === 'no ranges') throw new CairnError('REMOTE_FAILED', `the server sends '${digest}' as a whole only`)
     return bytes.subarray(0, filled)
   }
-  /** From the first byte: a new connection is no slow one. */
   const measure = async (digest: Digest, signal: AbortSignal) => {
-    let begun = performance.now()
-    const { length } = await read(digest, { start: 0, end: PROBE_BYTES }, signal, () => (begun = performance.now()))
+    // Opens the connection: a new one is no slow one.
+    await part(digest, { start: 0, end: 1 }, signal)
+    const begun = performance.now()
+    const { length } = await part(digest, { start: 0, end: PROBE_BYTES }, signal)
     return length / ((performance.now() - begun) / 1000) < SLOW_BYTES_PER_SECOND
   }
   return {
@@ -100,7 +101,7 @@ export function createDeltaApi(http: HttpClient, info: RemoteInfo, fetchRange: F
           async (answer) => unpackChunks(await readBytes(answer)),
         ),
       ),
-    part: (digest, span, signal) => read(digest, span, signal, () => undefined),
+    part,
     isSlow: (digest, signal) => (slow ??= measure(digest, signal)),
   }
 }

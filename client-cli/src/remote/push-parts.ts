@@ -108,13 +108,13 @@ async function sendParts(
   let turn: Promise<void> = Promise.resolve()
   const send = async (part: Part): Promise<void> => {
     const before = turn
-    const handedOver = Promise.withResolvers<void>()
-    turn = handedOver.promise
+    let handedOver = (): void => undefined
+    turn = new Promise((resolve) => (handedOver = resolve))
     await before
     const count = run.meter.body()
     const body = (): HttpBody => {
       count.restart()
-      return { length: part.length, chunks: readPart(file, part, (bytes) => count.add(bytes), handedOver.resolve) }
+      return { length: part.length, chunks: readPart(file, part, (bytes) => count.add(bytes), handedOver) }
     }
     try {
       signal.throwIfAborted()
@@ -124,7 +124,7 @@ async function sendParts(
       failed.abort(error)
       throw error
     } finally {
-      handedOver.resolve()
+      handedOver()
     }
   }
   try {
