@@ -16,11 +16,13 @@ export interface ArgumentSpec {
   summary: string
 }
 
+export type Env = Readonly<Record<string, string | undefined>>
+
 /** What a command gets from the process; nothing else may read it. */
 export interface Context {
   /** Absolute. `--cd` has been applied. */
   cwd: string
-  env: Readonly<Record<string, string | undefined>>
+  env: Env
   /** Aborted by Ctrl-C and SIGTERM. */
   signal: AbortSignal
   report: Report

@@ -4,7 +4,7 @@ import path from 'node:path'
 import { CairnError, isCode } from '@cairn/protocol/error'
 import { capture } from '../io/spawn.ts'
 import type { RemoteConfig } from '../repo/config.ts'
-import type { Env } from './credentials.ts'
+import type { Env } from '../command.ts'
 
 export type AwsProfile = Readonly<Record<string, string | undefined>>
 

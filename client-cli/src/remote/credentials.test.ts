@@ -1,16 +1,9 @@
+import type { Env } from '../command.ts'
 import { chmodSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import os from 'node:os'
 import path from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
-import {
-  cairnCredentials,
-  credentialsFile,
-  dvcCredentials,
-  type Env,
-  readTokens,
-  removeToken,
-  storeToken,
-} from './credentials.ts'
+import { cairnCredentials, credentialsFile, dvcCredentials, readTokens, removeToken, storeToken } from './credentials.ts'
 
 let home: string
 let env: Env

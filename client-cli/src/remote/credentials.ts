@@ -4,10 +4,9 @@ import path from 'node:path'
 import { CairnError, isCode } from '@cairn/protocol/error'
 import { writeFileAtomic } from '../io/atomic-write.ts'
 import { askPassword } from '../io/hidden-prompt.ts'
+import type { Env } from '../command.ts'
 import type { RemoteConfig } from '../repo/config.ts'
 import { findNetrc, netrcFile } from './netrc.ts'
-
-export type Env = Readonly<Record<string, string | undefined>>
 
 /** What a request presents, and where it was found, for messages. Never print the headers. */
 export interface Credentials {

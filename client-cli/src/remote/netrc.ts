@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs'
 import os from 'node:os'
 import path from 'node:path'
 import { CairnError, isCode } from '@cairn/protocol/error'
-import type { Env } from './credentials.ts'
+import type { Env } from '../command.ts'
 
 export interface NetrcEntry {
   login: string

@@ -5,7 +5,7 @@ import type { Client } from 'minio'
 import { CairnError, isCode } from '@cairn/protocol/error'
 import type { RemoteConfig } from '../repo/config.ts'
 import { askCredentialProcess, type AwsKeys, type AwsProfile, readProfile } from './aws-profile.ts'
-import type { Env } from './credentials.ts'
+import type { Env } from '../command.ts'
 
 /** One folder of a bucket, and how to talk to it. */
 export interface S3Bucket {

@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs'
 import os from 'node:os'
 import path from 'node:path'
 import { CairnError, isCode } from '@cairn/protocol/error'
-import type { Context } from '../command.ts'
+import type { Env } from '../command.ts'
 import { parseConfigFile, type ConfigFile } from './config-file.ts'
 import { isPathOption } from './config-schema.ts'
 
@@ -26,8 +26,6 @@ export interface Config {
   /** @throws CairnError CONFIG when none is set (dvc's words and hint) */
   defaultRemote(): RemoteConfig
 }
-
-type Env = Context['env']
 
 /** One file of the four. A file that is not there is an empty one. */
 export interface ConfigLevel {
