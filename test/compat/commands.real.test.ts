@@ -2,11 +2,10 @@ import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node
 import path from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { startPlainHttpRemote } from '../rig/plain-http-remote.ts'
-import { createWorkstation, folderDigest, run, type Finished, type Workstation } from '../rig/project.ts'
-import { realParts } from '../rig/real-parts.ts'
+import { createWorkstation, folderDigest, type Workstation } from '../rig/project.ts'
 import { startTestServer } from '../rig/server.ts'
+import { type Client, must, use } from '../rig/two-clients.ts'
 
-type Client = 'cairn' | 'dvc'
 const both: Array<[Client, Client]> = [
   ['cairn', 'dvc'],
   ['dvc', 'cairn'],
@@ -21,15 +20,6 @@ const newStation = () => {
 afterAll(() => {
   for (const station of stations) station.remove()
 })
-
-const use = (client: Client, station: Workstation, ...args: string[]): Promise<Finished> =>
-  client === 'cairn' ? station.tryCairn(...args) : run(realParts().dvc, args, { cwd: station.dir, env: station.env })
-
-async function must(client: Client, station: Workstation, ...args: string[]): Promise<Finished> {
-  const done = await use(client, station, ...args)
-  expect(done, `${client} ${args.join(' ')}\n${done.stdout}\n${done.stderr}`).toHaveProperty('code', 0)
-  return done
-}
 
 function writeAwkward(dir: string): void {
   const files: Record<string, string> = {

@@ -12,10 +12,9 @@ import {
 } from 'node:fs'
 import path from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { createWorkstation, run, type Finished, type Workstation } from '../rig/project.ts'
-import { realParts } from '../rig/real-parts.ts'
+import { createWorkstation, type Workstation } from '../rig/project.ts'
+import { type Client, must, use, writeFiles } from '../rig/two-clients.ts'
 
-type Client = 'cairn' | 'dvc'
 const CLIENTS: readonly Client[] = ['dvc', 'cairn']
 const LONG = { timeout: 600_000 }
 
@@ -26,22 +25,6 @@ function newStation(): Workstation {
   const station = createWorkstation()
   stations.push(station)
   return station
-}
-
-const use = (client: Client, station: Workstation, ...args: string[]): Promise<Finished> =>
-  client === 'cairn' ? station.tryCairn(...args) : run(realParts().dvc, args, { cwd: station.dir, env: station.env })
-
-async function must(client: Client, station: Workstation, ...args: string[]): Promise<Finished> {
-  const done = await use(client, station, ...args)
-  expect(done, `${client} ${args.join(' ')}\n${done.stdout}\n${done.stderr}`).toHaveProperty('code', 0)
-  return done
-}
-
-function write(station: Workstation, files: Record<string, string>): void {
-  for (const [name, text] of Object.entries(files)) {
-    mkdirSync(path.dirname(path.join(station.dir, name)), { recursive: true })
-    writeFileSync(path.join(station.dir, name), text)
-  }
 }
 
 function commit(station: Workstation, message: string): void {
@@ -95,7 +78,7 @@ async function pair(files: Record<string, string>, tracked: readonly string[]): 
     await must('dvc', station, 'init', '-q')
     // Files that nothing tracks yet are not to be Git's either.
     if (tracked.length === 0) commit(station, 'none')
-    write(station, files)
+    writeFiles(station, files)
     if (tracked.length > 0) await must('dvc', station, 'add', '-q', ...tracked)
     if (tracked.length > 0) commit(station, 'one')
     made[client] = station
@@ -147,7 +130,7 @@ describe('data status and diff say the same as dvc', () => {
   test('when nothing changed', LONG, allTheSame)
 
   test('with committed and uncommitted changes', LONG, async () => {
-    write(here, { 'dir/a': 'A2\n', 'dir/n': 'n\n', one: 'one more\n', untracked: '' })
+    writeFiles(here, { 'dir/a': 'A2\n', 'dir/n': 'n\n', one: 'one more\n', untracked: '' })
     rmSync(path.join(here.dir, 'dir/b'))
     await must('dvc', here, 'add', '-q', 'dir')
     rmSync(path.join(here.dir, 'two'))
@@ -292,7 +275,7 @@ describe('what is done to tracked data leaves the same files as dvc', () => {
     for (const files of [{ 'dir/n': 'new\n' }, { 'dir/a': 'changed\n' }, { 'dir/deep/er/m': 'm\n' }]) {
       for (const client of CLIENTS) {
         forget(both[client])
-        write(both[client], files)
+        writeFiles(both[client], files)
       }
       await sameDeed(both, 'add', ...Object.keys(files))
     }
@@ -329,13 +312,13 @@ describe('what is done to tracked data leaves the same files as dvc', () => {
       mkdirSync(path.dirname(object), { recursive: true })
       cpSync(path.join(station.dir, 'crlf.txt'), object)
       chmodSync(object, 0o444)
-      write(station, { 'crlf.txt.dvc': text })
+      writeFiles(station, { 'crlf.txt.dvc': text })
     }
     for (const station of Object.values(both)) await sameAnswer(station, 'status', '--json')
     await sameDeed(both, 'checkout')
     await sameDeed(both, 'add', 'crlf.txt')
     expect(readFileSync(path.join(both.cairn.dir, 'crlf.txt.dvc'), 'utf8')).toBe(text)
-    for (const station of Object.values(both)) write(station, { 'crlf.txt': 'changed\r\n' })
+    for (const station of Object.values(both)) writeFiles(station, { 'crlf.txt': 'changed\r\n' })
     await sameAnswer(both.cairn, 'status', '--json')
     await sameDeed(both, 'add', 'crlf.txt')
     await sameAnswer(both.cairn, 'status', '--json')
@@ -352,7 +335,7 @@ test('status and checkout of every selection do the same as dvc', LONG, async ()
   const spoil = () => {
     for (const station of Object.values(both)) {
       for (const name of ['dir/a', 'so', 'g/1.txt']) rmSync(path.join(station.dir, name), { force: true })
-      write(station, { one: 'x\n' })
+      writeFiles(station, { one: 'x\n' })
     }
   }
   await both2('status')

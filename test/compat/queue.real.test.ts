@@ -1,19 +1,15 @@
 import { writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { afterAll, expect, test } from 'vitest'
-import { createWorkstation, run, type Finished, type Workstation } from '../rig/project.ts'
-import { realParts } from '../rig/real-parts.ts'
+import { createWorkstation, type Workstation } from '../rig/project.ts'
+import { use } from '../rig/two-clients.ts'
 
-type Client = 'cairn' | 'dvc'
 const CLIENTS = ['cairn', 'dvc'] as const
 const stations: Workstation[] = []
 
 afterAll(() => {
   for (const station of stations) station.remove()
 })
-
-const use = (client: Client, station: Workstation, ...args: string[]): Promise<Finished> =>
-  client === 'cairn' ? station.tryCairn(...args) : run(realParts().dvc, args, { cwd: station.dir, env: station.env })
 
 async function startProject(): Promise<Workstation> {
   const station = createWorkstation()

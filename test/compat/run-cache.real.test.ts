@@ -4,10 +4,10 @@ import path from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { startFreshServer } from '../rig/fresh-server.ts'
 import { startPlainHttpRemote } from '../rig/plain-http-remote.ts'
-import { createWorkstation, folderDigest, run, type Finished, type Workstation } from '../rig/project.ts'
+import { createWorkstation, folderDigest, type Finished, type Workstation } from '../rig/project.ts'
 import { realParts } from '../rig/real-parts.ts'
+import { type Client, must } from '../rig/two-clients.ts'
 
-type Client = 'cairn' | 'dvc'
 /** The url of a remote, and its secret options. */
 type Place = { url: string; options?: Record<string, string> }
 
@@ -23,15 +23,6 @@ afterAll(async () => {
   for (const station of stations) station.remove()
   rmSync(home, { recursive: true, force: true })
 })
-
-const use = (client: Client, station: Workstation, ...args: string[]): Promise<Finished> =>
-  client === 'cairn' ? station.tryCairn(...args) : run(realParts().dvc, args, { cwd: station.dir, env: station.env })
-
-async function must(client: Client, station: Workstation, ...args: string[]): Promise<Finished> {
-  const done = await use(client, station, ...args)
-  expect(done, `${client} ${args.join(' ')}\n${done.stdout}\n${done.stderr}`).toHaveProperty('code', 0)
-  return done
-}
 
 const newStation = (): Workstation => {
   const station = createWorkstation()

@@ -1,24 +1,15 @@
-import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, readFileSync, rmSync } from 'node:fs'
 import path from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { writeArtifacts } from '../rig/artifacts.ts'
-import { createWorkstation, folderDigest, run, type Finished, type Workstation } from '../rig/project.ts'
+import { createWorkstation, folderDigest, run, type Workstation } from '../rig/project.ts'
 import { realParts } from '../rig/real-parts.ts'
+import { type Client, must, use, writeFiles } from '../rig/two-clients.ts'
 
-type Client = 'cairn' | 'dvc'
 const CLIENTS = ['cairn', 'dvc'] as const
 
 const stations: Workstation[] = []
 let source: Workstation
-
-const use = (client: Client, station: Workstation, ...args: string[]): Promise<Finished> =>
-  client === 'cairn' ? station.tryCairn(...args) : run(realParts().dvc, args, { cwd: station.dir, env: station.env })
-
-async function must(client: Client, station: Workstation, ...args: string[]): Promise<Finished> {
-  const done = await use(client, station, ...args)
-  expect(done, `${client} ${args.join(' ')}\n${done.stdout}\n${done.stderr}`).toHaveProperty('code', 0)
-  return done
-}
 
 async function startProject(client: Client): Promise<Workstation> {
   const station = createWorkstation()
@@ -28,24 +19,17 @@ async function startProject(client: Client): Promise<Workstation> {
   return station
 }
 
-function write(station: Workstation, files: Record<string, string>): void {
-  for (const [name, text] of Object.entries(files)) {
-    mkdirSync(path.dirname(path.join(station.dir, name)), { recursive: true })
-    writeFileSync(path.join(station.dir, name), text)
-  }
-}
-
 const read = (station: Workstation, name: string): string | undefined =>
   existsSync(path.join(station.dir, name)) ? readFileSync(path.join(station.dir, name), 'utf8') : undefined
 
 beforeAll(async () => {
   source = await startProject('cairn')
-  write(source, { 'data/one': '1\n', 'data/sub/two': '2\n', 'code/plain.txt': 'git\n', 'code/model': 'weights\n' })
+  writeFiles(source, { 'data/one': '1\n', 'data/sub/two': '2\n', 'code/plain.txt': 'git\n', 'code/model': 'weights\n' })
   await must('cairn', source, 'add', 'data', 'code/model')
   source.git('add', '-A')
   source.git('commit', '-qm', 'data')
   source.git('tag', 'v1')
-  write(source, { 'data/three': '3\n' })
+  writeFiles(source, { 'data/three': '3\n' })
   await must('cairn', source, 'add', 'data')
   source.git('commit', '-qam', 'more')
 }, 60_000)
@@ -170,7 +154,7 @@ describe('beside stock dvc', () => {
   ] as const)('what %s pushes to a bucket, %s pulls', { timeout: 120_000 }, async (pusher, puller) => {
     const { s3 } = realParts()
     const station = await startProject('cairn')
-    write(station, { 'd/a': `${pusher}\n`, 'd/b/c': 'c\n' })
+    writeFiles(station, { 'd/a': `${pusher}\n`, 'd/b/c': 'c\n' })
     await must('cairn', station, 'add', 'd')
     await must('cairn', station, 'remote', 'add', '-d', 's3', `s3://${s3.bucket}/sharing-${process.pid}-${Date.now()}-${pusher}`)
     await must('cairn', station, 'remote', 'modify', 's3', 'endpointurl', s3.endpoint)

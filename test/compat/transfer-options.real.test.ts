@@ -1,37 +1,20 @@
-import { mkdirSync, rmSync, writeFileSync } from 'node:fs'
+import { rmSync } from 'node:fs'
 import path from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { createWorkstation, folderDigest, run, type Finished, type Workstation } from '../rig/project.ts'
-import { realParts } from '../rig/real-parts.ts'
+import { createWorkstation, folderDigest, run, type Workstation } from '../rig/project.ts'
+import { must, use, writeFiles } from '../rig/two-clients.ts'
 
 const CLIENTS = ['cairn', 'dvc'] as const
-type Client = (typeof CLIENTS)[number]
 
 const stations: Workstation[] = []
 let source: Workstation
 let ours: Workstation
 let theirs: Workstation
 
-const use = (client: Client, station: Workstation, ...args: string[]): Promise<Finished> =>
-  client === 'cairn' ? station.tryCairn(...args) : run(realParts().dvc, args, { cwd: station.dir, env: station.env })
-
-async function must(client: Client, station: Workstation, ...args: string[]): Promise<Finished> {
-  const done = await use(client, station, ...args)
-  expect(done, `${client} ${args.join(' ')}\n${done.stdout}\n${done.stderr}`).toHaveProperty('code', 0)
-  return done
-}
-
 function newStation(): Workstation {
   const station = createWorkstation()
   stations.push(station)
   return station
-}
-
-function write(station: Workstation, files: Record<string, string>): void {
-  for (const [name, text] of Object.entries(files)) {
-    mkdirSync(path.dirname(path.join(station.dir, name)), { recursive: true })
-    writeFileSync(path.join(station.dir, name), text)
-  }
 }
 
 const PIPELINE = `stages:
@@ -66,7 +49,7 @@ beforeAll(async () => {
   source.git('init', '-q', '-b', 'main')
   await must('cairn', source, 'init')
   await must('cairn', source, 'remote', 'add', '-d', 'store', path.join(source.home, 'store'))
-  write(source, {
+  writeFiles(source, {
     'data/a': 'aaaa\n',
     'data/sub/b': 'bb\n',
     'images/cat.png': 'cat\n',

@@ -6,13 +6,12 @@ import { freshBackends } from '../rig/backends.ts'
 import { startCountingProxy, type CountingProxy } from '../rig/counting-proxy.ts'
 import { randomBlock, seeded, writeSmallFiles } from '../rig/images.ts'
 import { createWorkstation, folderDigest, run, type Workstation } from '../rig/project.ts'
-import { realParts } from '../rig/real-parts.ts'
 import { startFreshServer } from '../rig/fresh-server.ts'
+import { type Client, must } from '../rig/two-clients.ts'
 
 /** One gibibyte; large enough that no part of the way holds it whole. */
 const BIG_MIB = 1024
 
-type Client = 'cairn' | 'dvc'
 type Auth = 'basic' | 'custom'
 
 interface Backend {
@@ -44,15 +43,6 @@ describe.each(backends)('two workstations and one server on $name', ({ name, env
     process.stdout.write(`On ${name}:\n${figures.map((line) => `  ${line}\n`).join('')}`)
     rmSync(home, { recursive: true, force: true })
   })
-
-  const use = (client: Client, station: Workstation, ...args: string[]) =>
-    client === 'cairn' ? station.tryCairn(...args) : run(realParts().dvc, args, { cwd: station.dir, env: station.env })
-
-  async function must(client: Client, station: Workstation, ...args: string[]) {
-    const done = await use(client, station, ...args)
-    expect(done, `${client} ${args.join(' ')}\n${done.stdout}\n${done.stderr}`).toHaveProperty('code', 0)
-    return done
-  }
 
   async function measured(what: string, client: Client, station: Workstation, ...args: string[]) {
     proxy.reset()
