@@ -1,7 +1,7 @@
 import { type Digest, isLegacy, objectPath } from '@cairn/protocol/digest'
-import { isCode } from '@cairn/protocol/error'
-import { existsSync, readdirSync } from 'node:fs'
+import { existsSync } from 'node:fs'
 import path from 'node:path'
+import { namesIn } from './names-in.ts'
 import type { TreeRows } from './tree-pieces.ts'
 
 /** Below so many names asking for each is always cheaper than listing their shard. */
@@ -65,7 +65,7 @@ function createShards(dir: string) {
     names(shard: string, legacy: boolean, wanted: number): Set<string> | undefined {
       const expected = listedShards === 0 ? 0 : listedNames / listedShards
       if (wanted < FEW_NAMES || expected > wanted * NAMES_A_LISTED_NAME) return undefined
-      const names = listNames(legacy ? path.join(dir, shard) : path.join(dir, 'files', 'md5', shard))
+      const names = new Set(namesIn(legacy ? path.join(dir, shard) : path.join(dir, 'files', 'md5', shard)))
       listedShards++
       listedNames += names.size
       return names
@@ -83,13 +83,4 @@ function groupByPrefix(digests: readonly Digest[]): Map<string, Digest[]> {
     else groups.set(prefix, [digest])
   }
   return groups
-}
-
-function listNames(dir: string): Set<string> {
-  try {
-    return new Set(readdirSync(dir))
-  } catch (error) {
-    if (isCode(error, 'ENOENT', 'ENOTDIR')) return new Set()
-    throw error
-  }
 }

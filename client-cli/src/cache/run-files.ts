@@ -1,8 +1,10 @@
-import { mkdirSync, readdirSync, readFileSync } from 'node:fs'
+import { readFileSync } from 'node:fs'
 import path from 'node:path'
 import { isCode } from '@cairn/protocol/error'
 import { type RunName, runOfPath, runPath } from '@cairn/protocol/run-name'
 import { writeFileAtomic } from '../io/atomic-write.ts'
+import { makeFolders } from '../io/make-folders.ts'
+import { namesIn } from './names-in.ts'
 
 /** The run cache's entries in a folder of dvc's layout: a cache, or a remote. */
 export interface RunFiles {
@@ -16,9 +18,9 @@ export interface RunFiles {
 export function openRunFiles(dir: string): RunFiles {
   return {
     list: () =>
-      namesIn(path.join(dir, 'runs')).flatMap((shard) =>
-        namesIn(path.join(dir, 'runs', shard)).flatMap((key) =>
-          namesIn(path.join(dir, 'runs', shard, key)).flatMap((value) => runOfPath(`runs/${shard}/${key}/${value}`) ?? []),
+      inOrder(path.join(dir, 'runs')).flatMap((shard) =>
+        inOrder(path.join(dir, 'runs', shard)).flatMap((key) =>
+          inOrder(path.join(dir, 'runs', shard, key)).flatMap((value) => runOfPath(`runs/${shard}/${key}/${value}`) ?? []),
         ),
       ),
     read(name) {
@@ -31,17 +33,10 @@ export function openRunFiles(dir: string): RunFiles {
     },
     store(name, entry) {
       const file = path.join(dir, runPath(name))
-      mkdirSync(path.dirname(file), { recursive: true })
+      makeFolders(path.dirname(file))
       writeFileAtomic(file, entry)
     },
   }
 }
 
-function namesIn(dir: string): string[] {
-  try {
-    return readdirSync(dir).toSorted()
-  } catch (error) {
-    if (isCode(error, 'ENOENT', 'ENOTDIR')) return []
-    throw error
-  }
-}
+const inOrder = (dir: string): string[] => namesIn(dir).toSorted()

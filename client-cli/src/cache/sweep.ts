@@ -1,7 +1,7 @@
-import { lstatSync, readdirSync, rmSync } from 'node:fs'
+import { lstatSync, rmSync } from 'node:fs'
 import path from 'node:path'
 import { type Digest, digestOfPath, isTree } from '@cairn/protocol/digest'
-import { isCode } from '@cairn/protocol/error'
+import { namesIn } from './names-in.ts'
 
 /** An object that stands in a folder of dvc's layout. */
 export interface StoredObject {
@@ -38,14 +38,5 @@ export function removeObjects(objects: readonly StoredObject[], signal: AbortSig
     signal.throwIfAborted()
     rmSync(file, { force: true })
     rmSync(`${file}.unpacked`, { recursive: true, force: true })
-  }
-}
-
-function namesIn(dir: string): string[] {
-  try {
-    return readdirSync(dir)
-  } catch (error) {
-    if (isCode(error, 'ENOENT', 'ENOTDIR')) return []
-    throw error
   }
 }

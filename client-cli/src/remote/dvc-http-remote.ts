@@ -2,6 +2,7 @@ import { type Digest, objectPath } from '@cairn/protocol/digest'
 import { isCode } from '@cairn/protocol/error'
 import { fileBody } from './bodies.ts'
 import type { HttpClient } from './http-client.ts'
+import { askHead } from './http-head.ts'
 import type { SourceCache } from './outgoing.ts'
 import { createPlainRemote } from './plain-remote.ts'
 import type { Remote } from './remote.ts'
@@ -17,9 +18,6 @@ export interface DvcHttpRemoteOptions {
   cache: SourceCache
 }
 
-const NO_HEAD = [405, 501]
-const ABSENT = [404, 410]
-
 /**
  * A plain HTTP server as stock dvc uses it: one request an object, in dvc's layout. Unlike stock, uploads are tried again,
  * whatever is received is verified, and only 404 and 410 mean "absent": a sick server is an error, not an empty one.
@@ -32,13 +30,7 @@ export function createDvcHttpRemote({ name, url, method, jobs, http, cache }: Dv
     url,
     jobs,
     cache,
-    async isPresent(digest, signal) {
-      const path = pathTo(digest)
-      const ask = (verb: 'HEAD' | 'GET', accept: number[]) =>
-        http.send({ method: verb, path, signal, accept }, (answer) => Promise.resolve(answer.statusCode ?? 0))
-      const status = await ask('HEAD', [...ABSENT, ...NO_HEAD])
-      return !ABSENT.includes(NO_HEAD.includes(status) ? await ask('GET', ABSENT) : status)
-    },
+    isPresent: async (digest, signal) => (await askHead(http, pathTo(digest), signal)) !== undefined,
     async send(object, count, signal) {
       const body = () => {
         count.restart()

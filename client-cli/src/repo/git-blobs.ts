@@ -1,8 +1,4 @@
-import { spawn, type ChildProcessByStdio } from 'node:child_process'
-import { once } from 'node:events'
-import type { Socket } from 'node:net'
-import type { Readable, Writable } from 'node:stream'
-import { CairnError } from '@cairn/protocol/error'
+import { startGitChild } from './git-child.ts'
 
 /** Reads objects out of a Git repository, many of them through one child. */
 export interface BlobReader {
@@ -11,56 +7,10 @@ export interface BlobReader {
   close(): Promise<void>
 }
 
-interface Question {
-  resolve(answer: Buffer | undefined): void
-  reject(error: unknown): void
-}
-
-type Child = ChildProcessByStdio<Writable, Readable, null>
-
-/** One `git cat-file --batch`. It keeps cairn alive only while a question is open, so a reader that nobody closes does no harm. */
+/** One `git cat-file --batch`. */
 export function openBlobReader(root: string): BlobReader {
-  const child = spawn('git', ['cat-file', '--batch'], { cwd: root, stdio: ['pipe', 'pipe', 'ignore'] })
-  const open: Question[] = []
-  const parse = answerParser((answer) => {
-    open.shift()?.resolve(answer)
-    if (open.length === 0) hold(child, false)
-  })
-  let ended = false
-  const exited = once(child, 'close').catch(() => undefined)
-  const fail = (cause?: unknown) => {
-    ended = true
-    const error = new CairnError('FAILED', 'git cat-file ended before it had answered', { cause })
-    for (const question of open.splice(0)) question.reject(error)
-  }
-  child.stdout.on('data', parse)
-  child.stdin.on('error', fail)
-  child.on('error', fail)
-  child.on('close', () => fail())
-  hold(child, false)
-
-  return {
-    read(name) {
-      return new Promise((resolve, reject) => {
-        if (ended) return reject(new CairnError('FAILED', 'git cat-file has ended'))
-        hold(child, true)
-        open.push({ resolve, reject })
-        child.stdin.write(`${name}\n`)
-      })
-    },
-    async close() {
-      if (!ended) hold(child, true)
-      child.stdin.end()
-      await exited
-    },
-  }
-}
-
-function hold(child: Child, held: boolean): void {
-  for (const handle of [child, child.stdin as Socket, child.stdout as Socket]) {
-    if (held) handle.ref()
-    else handle.unref()
-  }
+  const child = startGitChild(root, ['cat-file', '--batch'], answerParser)
+  return { read: (name) => child.ask(`${name}\n`), close: child.close }
 }
 
 /** `<oid> <type> <size>⏎<bytes>⏎` for what is there, `<name> missing⏎` and the like for what is not. */

@@ -25,7 +25,8 @@ const PARALLEL = 4
 
 /**
  * The remote of a stock client: `/dvc/:project/files/md5/ab/cdef…[.dir]`, `/dvc/:project/ab/cdef…[.dir]` for legacy objects, and
- * `/dvc/:project/runs/…` for the run cache, which only a client that was taught to asks an HTTP remote for. It knows GET, HEAD, POST and PUT, takes every status below 400 for success, and most others for "missing".
+ * `/dvc/:project/runs/…` for the run cache, which only a client that was taught to asks an HTTP remote for. It knows GET, HEAD,
+ * POST and PUT, takes every status below 400 for success, and most others for "missing".
  */
 export const dvcRemoteRoutes: Route[] = [
   route({
