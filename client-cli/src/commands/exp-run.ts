@@ -9,20 +9,19 @@ import { baselineOf, checkName, randomName, refuseTaken } from '../experiments/r
 import { ARGUMENTS_FILE, type ReproArguments } from '../experiments/repro-arguments.ts'
 import { runExperiment, type RunOptions, textsOf } from '../experiments/run.ts'
 import { checkOutOutputs, experimentFiles } from '../experiments/standing.ts'
-import { askYesNo } from '../io/ask.ts'
 import { mapLimit } from '../io/limit.ts'
 import { buildGraph } from '../pipeline/graph.ts'
 import { pythonRepr } from '../pipeline/json-value.ts'
 import { loadStages } from '../pipeline/load.ts'
 import { openPathLocks } from '../pipeline/path-locks.ts'
 import { stageWords } from '../pipeline/stage-words.ts'
-import type { Stage } from '../pipeline/stage.ts'
 import { gitPrefix, workingTree } from '../repo/file-tree.ts'
 import { openGitWriter } from '../repo/git-writer.ts'
 import type { Repo } from '../repo/repo.ts'
 import type { Report } from '../report/event.ts'
 import { openWorkspace } from '../workspace/open.ts'
 import { type ExpSession, withExperiments } from './exp-session.ts'
+import { confirming, jobsOf, reproChoices } from './repro-choices.ts'
 import { rootRelative } from './root-relative.ts'
 import { planStages, SELECTION_OPTIONS } from './select-stages.ts'
 import type { Session } from './session.ts'
@@ -135,21 +134,10 @@ async function nameFor({ writer, refs }: ExpSession, baseline: string, options: 
 
 function choicesOf(options: Options): Omit<RunOptions, 'name' | 'baseline' | 'overrides'> {
   return {
-    force: options['force'] === true,
-    forceDownstream: options['forceDownstream'] === true,
-    allowMissing: options['allowMissing'] === true,
-    onFailure: options['keepGoing'] === true ? 'go-on' : options['ignoreErrors'] === true ? 'ignore' : 'stop',
+    ...reproChoices(options),
     jobs: options['interactive'] === true ? 1 : jobsOf(options),
     message: options['message'] === undefined ? undefined : String(options['message']),
   }
-}
-
-/** @throws CairnError USAGE */
-function jobsOf({ jobs: given }: Options): number {
-  const jobs = Number(given ?? 1)
-  if (!Number.isInteger(jobs) || jobs < 1)
-    throw new CairnError('USAGE', `argument -j/--jobs: '${String(given)}' is not a number of 1 or more`)
-  return jobs
 }
 
 const planner = (session: Session, args: readonly string[], options: Options) => async () => {
@@ -160,9 +148,7 @@ const planner = (session: Session, args: readonly string[], options: Options) =>
 
 /** `--pull` and `--interactive`: how stages of a session are helped, and who is asked. */
 async function pulling(session: ExpSession, context: Context, options: Options): Promise<Pick<RunOptions, 'pull' | 'confirm'>> {
-  const confirm = (stage: Stage) =>
-    askYesNo(`Going to reproduce '${stage.address}'. Are you sure you want to continue?`, context.signal)
-  const asking = options['interactive'] === true ? { confirm } : {}
+  const asking = confirming(options, context.signal)
   if (options['pull'] !== true) return asking
   const { pullFromRemote, pullRuns } = await import('./pull-stage.ts')
   await pullRuns(session, context)

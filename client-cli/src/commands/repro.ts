@@ -1,6 +1,6 @@
 import { CairnError } from '@cairn/protocol/error'
 import type { Command, Context, Options } from '../command.ts'
-import { askYesNo } from '../io/ask.ts'
+import { confirming, jobsOf, reproChoices } from './repro-choices.ts'
 import { explainJson, explainText } from '../pipeline/explain-text.ts'
 import { explainPlan } from '../pipeline/explain.ts'
 import { buildGraph, type Graph } from '../pipeline/graph.ts'
@@ -62,27 +62,15 @@ async function plan(session: Session, args: readonly string[], options: Options)
 function choicesOf({ signal }: Context, options: Options): ReproduceOptions {
   if (options['keepGoing'] === true && options['ignoreErrors'] === true)
     throw new CairnError('USAGE', 'argument --ignore-errors: not allowed with argument -k/--keep-going')
-  const interactive = options['interactive'] === true
-  const confirm = (stage: Stage) => askYesNo(`Going to reproduce '${stage.address}'. Are you sure you want to continue?`, signal)
   return {
-    force: options['force'] === true,
-    forceDownstream: options['forceDownstream'] === true,
+    ...reproChoices(options),
+    ...confirming(options, signal),
     dry: options['dry'] === true,
-    onFailure: options['keepGoing'] === true ? 'go-on' : options['ignoreErrors'] === true ? 'ignore' : 'stop',
     commit: options['commit'] !== false,
-    allowMissing: options['allowMissing'] === true,
     runCache: options['runCache'] !== false,
     // What is asked, and what is only told, comes one by one.
-    jobs: interactive || options['dry'] === true ? 1 : jobsOf(options['jobs']),
-    ...(interactive && { confirm }),
+    jobs: options['interactive'] === true || options['dry'] === true ? 1 : jobsOf(options),
   }
-}
-
-function jobsOf(given: unknown): number {
-  const jobs = Number(given ?? 1)
-  if (!Number.isInteger(jobs) || jobs < 1)
-    throw new CairnError('USAGE', `argument -j/--jobs: '${String(given)}' is not a number of 1 or more`)
-  return jobs
 }
 
 async function explain(session: Session, args: readonly string[], options: Options): Promise<void> {
